@@ -1,0 +1,127 @@
+/**
+ * The one error class a user can act on, and the table of its codes.
+ * Anything else that escapes is a bug in tsbuild (exit 70).
+ */
+
+/** Lines (1-based) and columns (0-based, UTF-16 units) of a range in a Dockerfile. */
+export interface SourceRange {
+  readonly startLine: number;
+  readonly startColumn: number;
+  readonly endLine: number;
+  readonly endColumn: number;
+}
+
+/** Where in which Dockerfile an error belongs; `text` is the whole file, for the excerpt. */
+export interface SourceLocation {
+  readonly file: string;
+  readonly text: string;
+  readonly range: SourceRange;
+}
+
+/** Code (without the `ERR_TSBUILD_` prefix) → one sentence of meaning. `docs/errors.md` documents each. */
+export const ERROR_CODES = {
+  USAGE: 'The command line is wrong',
+  DOCKERFILE_NOT_FOUND: 'The Dockerfile cannot be read',
+  DOCKERFILE_SYNTAX: 'The Dockerfile breaks the grammar',
+  UNKNOWN_INSTRUCTION: 'No such instruction',
+  UNSUPPORTED: 'A part of the language or a feature that tsbuild does not have',
+  EXPANSION: 'A variable cannot be expanded',
+  STAGE_NOT_FOUND: 'No such stage',
+  STAGE_CYCLE: 'A stage depends on a later stage or on itself',
+  CONTEXT_NOT_FOUND: 'The build context cannot be read',
+  CONTEXT_PATH_NOT_FOUND: 'COPY names a path that is not there',
+  CONTEXT_CHANGED: 'A file of the build context changed while it was read',
+  COPY_CONFLICT: 'COPY would replace a directory by a file or the other way round',
+  PATH_ESCAPE: 'A path leaves the root it belongs to',
+  IMAGE_NOT_FOUND: 'No such image in the store or the registry',
+  IMAGE_INVALID: 'An image breaks the OCI image specification',
+  LAYER_INVALID: 'A layer archive is malformed or hostile',
+  REFERENCE_INVALID: 'Not an image reference',
+  PLATFORM_NOT_FOUND: 'An image has no manifest for this platform',
+  RUN_FAILED: 'The command of a RUN exited with a code other than 0',
+  RUN_KILLED: 'The command of a RUN was killed by a signal',
+  RUN_NOT_STARTED: 'The command of a RUN could not be started',
+  USER_NOT_FOUND: 'USER names a user or group that the image does not have',
+  SYSCALL_FAILED: 'The kernel refused an operation',
+  UNSUPPORTED_KERNEL: 'The kernel or the machine lacks what isolation needs',
+  PRIVILEGE: 'The caller lacks the privilege that isolation needs',
+  NETWORK_SETUP: 'The network of a step cannot be set up',
+  NO_SPACE: 'The disk is full',
+  STORE_INVALID: 'The state directory cannot be used',
+  DIGEST_MISMATCH: 'Content does not match its digest or size',
+  REGISTRY_UNREACHABLE: 'The registry does not answer',
+  REGISTRY_UNAUTHORIZED: 'The registry refuses the credentials',
+  REGISTRY_DENIED: 'The registry denies the request',
+  REGISTRY_NOT_FOUND: 'The registry does not have the repository, tag or blob',
+  REGISTRY_ERROR: 'The registry answers with an error or against the protocol',
+  INTERRUPTED: 'The build was interrupted by a signal or by its caller',
+} as const satisfies Record<string, string>;
+
+export type ErrorName = keyof typeof ERROR_CODES;
+export type ErrorCode = `ERR_TSBUILD_${ErrorName}`;
+
+/** What may go with a message. Optional fields accept `undefined` so that callers can pass through. */
+export interface ErrorDetails {
+  /** What to do next: a full sentence. */
+  readonly hint?: string | undefined;
+  readonly location?: SourceLocation | undefined;
+  readonly cause?: unknown;
+}
+
+/**
+ * An error the user can act on. Message style: starts with a capital, no final period, says what could not be
+ * done to which object, then `: reason`. Secrets must be redacted before they are passed in.
+ */
+export class TsbuildError extends Error {
+  override readonly name: string = 'TsbuildError';
+  readonly code: ErrorCode;
+  readonly hint: string | undefined;
+  readonly location: SourceLocation | undefined;
+
+  constructor(name: ErrorName, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.code = `ERR_TSBUILD_${name}`;
+    this.hint = details.hint;
+    this.location = details.location;
+  }
+
+  /** The same error, placed in the Dockerfile; an error that has a place keeps it. */
+  at(location: SourceLocation | undefined): this {
+    if (this.location === undefined && location !== undefined) {
+      Object.defineProperty(this, 'location', { value: location, enumerable: true });
+    }
+    return this;
+  }
+}
+
+/** A refused system call: what was tried on what, with the errno's name. */
+export class SyscallError extends TsbuildError {
+  override readonly name: string = 'SyscallError';
+  readonly syscall: string;
+  /** errno's name, such as `ENOENT`; the field is `errno` so that it reads like the man page. */
+  readonly errno: string;
+
+  constructor(syscall: string, subject: string, errno: string, details: ErrorDetails = {}) {
+    super(errno === 'ENOSPC' || errno === 'EDQUOT' ? 'NO_SPACE' : 'SYSCALL_FAILED', `Cannot ${syscall} ${subject}: ${errno}`, details);
+    this.syscall = syscall;
+    this.errno = errno;
+  }
+}
+
+/** The command of a RUN ended badly. Exactly one of `exitCode` and `signal` is set. */
+export class RunError extends TsbuildError {
+  override readonly name: string = 'RunError';
+  readonly exitCode: number | undefined;
+  readonly signal: string | undefined;
+
+  constructor(message: string, end: { exitCode?: number; signal?: string }, details: ErrorDetails = {}) {
+    super(end.signal === undefined ? 'RUN_FAILED' : 'RUN_KILLED', message, details);
+    this.exitCode = end.exitCode;
+    this.signal = end.signal;
+  }
+}
+
+/** Marks the branch of a switch that the types rule out. */
+export function unreachable(value: never): never {
+  throw new Error(`Unreachable: ${String(value)}`);
+}

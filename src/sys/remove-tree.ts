@@ -1,0 +1,70 @@
+/** rm -rf by descriptors: no link is followed, no mount point entered, any depth. */
+import { closeSync, constants } from 'node:fs';
+import { SyscallError } from '../errors.ts';
+import { type ByteString, display } from '../tree/byte-string.ts';
+import { renameAt, unlinkAt } from './entries.ts';
+import { setModeAt } from './metadata.ts';
+import { openAt } from './open.ts';
+import { listDirectory, statAt } from './stat.ts';
+
+/** Directories deeper than this are moved to the top first, so that descriptors and stack stay bounded. */
+const DEPTH_MAX = 200;
+
+interface Removal {
+  readonly dev: bigint;
+  readonly top: number;
+  moved: number;
+}
+
+/** Removes `name` and all that is in it; absent is fine. Throws EXDEV where something else is mounted inside. */
+export function removeTree(dir: number, name: ByteString): void {
+  const stat = statAt(dir, name);
+  if (stat === undefined) return;
+  if (stat.type !== 'directory') {
+    unlinkAt(dir, name, 'file');
+    return;
+  }
+  const top = openToEmpty(dir, name);
+  try {
+    const removal: Removal = { dev: stat.dev, top, moved: 0 };
+    do {
+      empty(removal, top, 0);
+    } while (listDirectory(top).length > 0);
+  } finally {
+    closeSync(top);
+  }
+  unlinkAt(dir, name, 'directory');
+}
+
+function empty(removal: Removal, fd: number, depth: number): void {
+  for (const name of listDirectory(fd)) {
+    const stat = statAt(fd, name);
+    if (stat === undefined) continue;
+    if (stat.type !== 'directory') unlinkAt(fd, name, 'file');
+    else if (stat.dev !== removal.dev) throw new SyscallError('remove', display(name), 'EXDEV');
+    else if (depth >= DEPTH_MAX) renameAt(fd, name, removal.top, `.tsbuild-deep-${removal.moved++}` as ByteString, 'noreplace');
+    else removeDirectory(removal, fd, { name, depth });
+  }
+}
+
+function removeDirectory(removal: Removal, parent: number, at: { name: ByteString; depth: number }): void {
+  const fd = openToEmpty(parent, at.name);
+  try {
+    empty(removal, fd, at.depth + 1);
+  } finally {
+    closeSync(fd);
+  }
+  unlinkAt(parent, at.name, 'directory');
+}
+
+/** An ordinary user cannot list a directory of mode 0, but may change the mode of their own. */
+function openToEmpty(dir: number, name: ByteString): number {
+  const flags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+  try {
+    return openAt(dir, name, flags);
+  } catch (error) {
+    if (!(error instanceof SyscallError && error.errno === 'EACCES')) throw error;
+    setModeAt(dir, name, 0o700);
+    return openAt(dir, name, flags);
+  }
+}

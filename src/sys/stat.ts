@@ -1,0 +1,111 @@
+/** What is at a name: statx(2), readlinkat(2), getdents64(2). Nothing here follows a link at the end of a name. */
+import { type ByteString, fromBuffer } from '../tree/byte-string.ts';
+import type { FileType } from '../tree/file-tree.ts';
+import { cString, failure, invoke } from './errno.ts';
+import { bind } from './libc.ts';
+
+/** All of it exact. `mode` is the permission bits (0 to 0o7777), `size` in bytes. */
+export interface Stat {
+  readonly type: FileType;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly size: number;
+  readonly mtimeNs: bigint;
+  readonly ctimeNs: bigint;
+  readonly nlink: number;
+  readonly dev: bigint;
+  readonly ino: bigint;
+  readonly rdevMajor: number;
+  readonly rdevMinor: number;
+}
+
+const IS_ARM64 = process.arch === 'arm64';
+const STATX = IS_ARM64 ? 291 : 332;
+const GETDENTS64 = IS_ARM64 ? 61 : 217;
+const AT_SYMLINK_NOFOLLOW = 0x100;
+const AT_NO_AUTOMOUNT = 0x800;
+const AT_EMPTY_PATH = 0x1000;
+const STATX_BASIC_STATS = 0x7ff;
+const ENOENT = 2;
+const ENOTDIR = 20;
+const LINK_BYTES_MAX = 4096;
+const TYPES = new Map<number, FileType>([
+  [0o10, 'file'],
+  [0o04, 'directory'],
+  [0o12, 'symlink'],
+  [0o02, 'char'],
+  [0o06, 'block'],
+  [0o01, 'fifo'],
+  [0o14, 'socket'],
+]);
+
+const statx = bind('long syscall(long nr, int dirfd, const uint8_t *path, int flags, uint32_t mask, uint8_t *buffer)');
+const readlinkat = bind('long readlinkat(int dirfd, const uint8_t *path, uint8_t *buffer, size_t size)');
+const getdents64 = bind('long syscall(long nr, int fd, uint8_t *entries, size_t size)');
+const lseek = bind('int64_t lseek(int fd, int64_t offset, int whence)');
+
+/** Out-parameters; calls are synchronous and read them before the next one. */
+const statBuffer = Buffer.alloc(256);
+const statView = new DataView(statBuffer.buffer, statBuffer.byteOffset, 256);
+let entriesBuffer: Buffer | undefined;
+
+/** The facts of `name`, undefined where nothing is; '' is the descriptor itself. */
+export function statAt(dir: number, name: ByteString): Stat | undefined {
+  const flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | (name === '' ? AT_EMPTY_PATH : 0);
+  const result = invoke(statx, STATX, dir, cString(name), flags, STATX_BASIC_STATS, statBuffer);
+  if (result === -ENOENT || result === -ENOTDIR) return undefined;
+  if (result < 0) throw failure('stat', dir, name, result);
+  return readStatx(statView);
+}
+
+/** The target of a symbolic link, as stored; '' is the link that `dir` was opened on with O_PATH. */
+export function readLinkAt(dir: number, name: ByteString): ByteString {
+  const buffer = Buffer.alloc(LINK_BYTES_MAX);
+  const result = invoke(readlinkat, dir, cString(name), buffer, buffer.length);
+  if (result < 0) throw failure('read the link', dir, name, result);
+  return fromBuffer(buffer.subarray(0, result));
+}
+
+/** Names in a directory (opened for reading, not by O_PATH) in byte order, without `.` and `..`. */
+export function listDirectory(fd: number): ByteString[] {
+  entriesBuffer ??= Buffer.alloc(1 << 18);
+  const names: ByteString[] = [];
+  const rewound = invoke(lseek, fd, 0, 0);
+  if (rewound < 0) throw failure('list', fd, '' as ByteString, rewound);
+  for (;;) {
+    const result = invoke(getdents64, GETDENTS64, fd, entriesBuffer, entriesBuffer.length);
+    if (result < 0) throw failure('list', fd, '' as ByteString, result);
+    if (result === 0) return names.sort();
+    readEntries(entriesBuffer, result, names);
+  }
+}
+
+/** struct linux_dirent64: u64 inode, i64 offset, u16 record length, u8 type, name with NUL. */
+function readEntries(buffer: Buffer, length: number, into: ByteString[]): void {
+  for (let at = 0; at < length; at += buffer.readUInt16LE(at + 16)) {
+    const name = buffer.toString('latin1', at + 19, buffer.indexOf(0, at + 19)) as ByteString;
+    if (name !== '.' && name !== '..') into.push(name);
+  }
+}
+
+/** struct statx, offsets as in linux/stat.h. */
+function readStatx(view: DataView): Stat {
+  const mode = view.getUint16(28, true);
+  const type = TYPES.get(mode >> 12);
+  if (type === undefined) throw new Error(`Unknown file type in mode ${mode.toString(8)}`);
+  return {
+    type,
+    mode: mode & 0o7777,
+    uid: view.getUint32(20, true),
+    gid: view.getUint32(24, true),
+    size: Number(view.getBigUint64(40, true)),
+    mtimeNs: view.getBigInt64(112, true) * 1_000_000_000n + BigInt(view.getUint32(120, true)),
+    ctimeNs: view.getBigInt64(96, true) * 1_000_000_000n + BigInt(view.getUint32(104, true)),
+    nlink: view.getUint32(16, true),
+    dev: (BigInt(view.getUint32(136, true)) << 32n) | BigInt(view.getUint32(140, true)),
+    ino: view.getBigUint64(32, true),
+    rdevMajor: view.getUint32(128, true),
+    rdevMinor: view.getUint32(132, true),
+  };
+}

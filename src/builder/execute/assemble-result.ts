@@ -1,0 +1,72 @@
+/** The target stage's state as an image in the store: layers packed, times filled in, config and manifest written. */
+import { assembleImage } from '../../images/assemble-image.ts';
+import type { Descriptor } from '../../oci/descriptor.ts';
+import type { Digest } from '../../oci/digest.ts';
+import type { HistoryEntry, ImageConfig } from '../../oci/image-config.ts';
+import type { LayerSource } from './files.ts';
+import { packSnapshot } from './pack-snapshot.ts';
+import type { BuildResources } from './resources.ts';
+import type { StageState } from './stage-state.ts';
+
+export interface AssembledImage {
+  readonly descriptor: Descriptor;
+  readonly config: ImageConfig;
+  /** Bytes of all blobs. */
+  readonly size: number;
+}
+
+interface PackedSource {
+  readonly descriptor: Descriptor;
+  readonly diffId: Digest;
+  /** When the layer was made; undefined for those of the base image. */
+  readonly createdAt: string | undefined;
+}
+
+/** Layers being packed at once: compression itself uses every core. */
+const PACKING_MAX = 2;
+/** Time of an image in which nothing has one. */
+const NO_TIME = '1970-01-01T00:00:00Z';
+
+export async function assembleResult(resources: BuildResources, state: StageState, labels: Readonly<Record<string, string>>): Promise<AssembledImage> {
+  const layers = await packAll(resources, state.layers);
+  const history = withTimes(state.history, layers);
+  const config: ImageConfig = {
+    created: history.at(-1)?.created ?? NO_TIME,
+    ...(state.author === undefined ? {} : { author: state.author }),
+    ...state.platform,
+    config: { ...state.config, ...labelled(state, labels) },
+    rootfs: { type: 'layers', diff_ids: layers.map(({ diffId }) => diffId) },
+    history,
+  };
+  const { descriptor, manifest } = await assembleImage(resources.store, { config, layers });
+  const size = [descriptor, manifest.config, ...manifest.layers].reduce((sum, blob) => sum + blob.size, 0);
+  return { descriptor, config, size };
+}
+
+async function packAll(resources: BuildResources, sources: readonly LayerSource[]): Promise<PackedSource[]> {
+  const { default: pLimit } = await import('p-limit');
+  const limit = pLimit(PACKING_MAX);
+  return await Promise.all(sources.map((source) => limit(() => packOne(resources, source))));
+}
+
+async function packOne(resources: BuildResources, source: LayerSource): Promise<PackedSource> {
+  if (source.kind === 'blob') return { ...source, createdAt: undefined };
+  return { ...(await packSnapshot(resources, source.name)), createdAt: resources.snapshots.get(source.name)?.createdAt };
+}
+
+/** A layer's entry has the time of its snapshot; an entry without a layer, that of the one before: a cached build says the same again. */
+function withTimes(history: readonly HistoryEntry[], layers: readonly PackedSource[]): HistoryEntry[] {
+  let layer = 0;
+  let last = NO_TIME;
+  return history.map((entry) => {
+    const made = entry.empty_layer === true ? undefined : layers[layer++]?.createdAt;
+    last = entry.created ?? made ?? last;
+    return { ...entry, created: last };
+  });
+}
+
+function labelled(state: StageState, labels: Readonly<Record<string, string>>): { Labels?: Record<string, string> } {
+  if (Object.keys(labels).length === 0) return {};
+  const all = new Map([...Object.entries(state.config.Labels ?? {}), ...Object.entries(labels)]);
+  return { Labels: Object.fromEntries(all) };
+}

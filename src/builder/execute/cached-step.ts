@@ -1,0 +1,54 @@
+/** One step that makes files: its snapshot out of the cache, or made now; the same step of two stages is made once. */
+import { randomBytes } from 'node:crypto';
+import type { CacheKey } from '../../cache/cache-key.ts';
+import type { ActiveSnapshot } from '../../snapshots/snapshotter.ts';
+import { type Files, snapshotOf } from './files.ts';
+import type { BuildResources } from './resources.ts';
+
+export interface StepResult {
+  readonly snapshot: string;
+  readonly outcome: 'done' | 'cached';
+}
+
+/** Steps being made in this process, by their key. */
+export type StepsInFlight = Map<CacheKey, Promise<StepResult>>;
+
+export interface CachedStep {
+  readonly key: CacheKey;
+  /** The files the step starts from. */
+  readonly files: Files;
+  /** Changes the active snapshot; what it leaves there is the step's result. */
+  make(active: ActiveSnapshot): Promise<void>;
+}
+
+/** Runs `step.make` in a new snapshot unless the cache has the result. Nothing of a failed step stays. */
+export async function cachedStep(resources: BuildResources, inFlight: StepsInFlight, step: CachedStep): Promise<StepResult> {
+  const running = inFlight.get(step.key);
+  if (running !== undefined) return { snapshot: (await running).snapshot, outcome: 'cached' };
+  const promise = findOrMake(resources, step);
+  inFlight.set(step.key, promise);
+  return await promise;
+}
+
+async function findOrMake(resources: BuildResources, step: CachedStep): Promise<StepResult> {
+  const { cache, options, snapshots } = resources;
+  const record = options.cache === 'use' ? cache.steps.get(step.key) : undefined;
+  if (record !== undefined && snapshots.get(record.snapshot) !== undefined) return { snapshot: record.snapshot, outcome: 'cached' };
+  return await options.limit(() => make(resources, step));
+}
+
+async function make(resources: BuildResources, step: CachedStep): Promise<StepResult> {
+  const { cache, signal, snapshots } = resources;
+  signal.throwIfAborted();
+  const active = snapshots.prepare(await snapshotOf(resources, step.files));
+  try {
+    await step.make(active);
+    signal.throwIfAborted();
+  } catch (error) {
+    snapshots.discard(active);
+    throw error;
+  }
+  const { name } = snapshots.commit(active, randomBytes(32).toString('hex'));
+  cache.steps.set(step.key, { snapshot: name });
+  return { snapshot: name, outcome: 'done' };
+}

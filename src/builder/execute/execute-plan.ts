@@ -1,0 +1,51 @@
+/** Runs a build plan: independent stages at the same time, each once, and only what the target needs. */
+import { TsbuildError } from '../../errors.ts';
+import type { BuildPlan, Stage, StepSource } from '../plan/build-plan.ts';
+import { executeStage, imageState } from './execute-stage.ts';
+import type { BuildResources } from './resources.ts';
+import type { StageRun } from './stage-run.ts';
+import type { StageState } from './stage-state.ts';
+
+/**
+ * The state of the target stage when all it needs has run. The first failure stops everything else and is the one
+ * thrown; `resources.signal` aborts.
+ */
+export async function executePlan(plan: BuildPlan, resources: BuildResources): Promise<StageState> {
+  const failure = new AbortController();
+  const signal = AbortSignal.any([resources.signal, failure.signal]);
+  const running = new Map<number | string, Promise<StageState>>();
+  const once = (key: number | string, start: () => Promise<StageState>) => {
+    const promise = running.get(key) ?? start();
+    running.set(key, promise);
+    return promise;
+  };
+  const run: StageRun = {
+    plan,
+    resources: { ...resources, signal },
+    inFlight: new Map(),
+    finished: (source: StepSource) =>
+      source.kind === 'stage' ? once(source.index, () => executeStage(run, stageAt(plan, source.index))) : once(source.reference, () => imageState(run, source.reference)),
+  };
+  const stages = plan.stages.map(async (stage) => {
+    try {
+      return await run.finished({ kind: 'stage', index: stage.index });
+    } catch (error) {
+      failure.abort(error);
+      throw error;
+    }
+  });
+  await Promise.allSettled(stages);
+  if (resources.signal.aborted) throw interrupted(resources.signal.reason);
+  if (failure.signal.aborted) throw failure.signal.reason;
+  return await run.finished({ kind: 'stage', index: plan.target });
+}
+
+function stageAt(plan: BuildPlan, index: number): Stage {
+  const stage = plan.stages[index];
+  if (stage === undefined) throw new Error(`The plan has no stage ${index}`);
+  return stage;
+}
+
+function interrupted(cause: unknown): TsbuildError {
+  return cause instanceof TsbuildError ? cause : new TsbuildError('INTERRUPTED', 'Cannot finish the build: it was interrupted', { cause });
+}

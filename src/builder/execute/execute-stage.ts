@@ -1,0 +1,109 @@
+/** One stage: its base, then its steps one after the other, each from state to state. */
+import { baseKey } from '../../cache/cache-key.ts';
+import { TsbuildError } from '../../errors.ts';
+import type { StepEndEvent, StepLabel } from '../../events.ts';
+import type { Image } from '../../images/image.ts';
+import type { Platform } from '../../oci/platform.ts';
+import type { Stage, Step } from '../plan/build-plan.ts';
+import type { LayerSource } from './files.ts';
+import { executeInstruction } from './execute-instruction.ts';
+import type { StageRun } from './stage-run.ts';
+import { parseEnv, type StageState } from './stage-state.ts';
+
+/** What PATH is where the base image does not say. */
+const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+type Outcome = Extract<StepEndEvent['outcome'], 'done' | 'cached'>;
+
+/** The state after the last step. Errors carry the place of the instruction. */
+export async function executeStage(run: StageRun, stage: Stage): Promise<StageState> {
+  const [from, ...steps] = stage.steps;
+  if (from === undefined) throw new Error(`Stage ${stage.name} has no FROM`);
+  let state = await announced(run, from, async () => ({ state: await baseState(run, stage), outcome: 'done' }));
+  for (const step of steps) {
+    state = await announced(run, step, async () => await executeInstruction(run, state, step));
+  }
+  return state;
+}
+
+/** An image taken as a stage: what `COPY --from=image` reads. */
+export async function imageState(run: StageRun, reference: string): Promise<StageState> {
+  return stateOfImage(await run.resources.loadBase(reference), run.plan.platform);
+}
+
+/** Emits the step's start and end around `execute`, and puts the place of the instruction on what it throws. */
+async function announced(run: StageRun, step: Step, execute: () => Promise<{ state: StageState; outcome: Outcome }>): Promise<StageState> {
+  const { emit, signal } = run.resources;
+  signal.throwIfAborted();
+  const startedAt = performance.now();
+  const durationMs = () => performance.now() - startedAt;
+  emit({ kind: 'step-start', step: step.label });
+  try {
+    const { state, outcome } = await execute();
+    emit({ kind: 'step-end', step: step.label, outcome, durationMs: durationMs() });
+    return state;
+  } catch (error) {
+    if (error instanceof TsbuildError && !signal.aborted) {
+      const { file, text } = run.plan.dockerfile;
+      error.at({ file, text, range: step.instruction.range });
+    }
+    emit(failedStep(step.label, { error, durationMs: durationMs(), canceled: signal.aborted }));
+    throw error;
+  }
+}
+
+function failedStep(step: StepLabel, { error, durationMs, canceled }: { error: unknown; durationMs: number; canceled: boolean }): StepEndEvent {
+  if (canceled) return { kind: 'step-end', step, outcome: 'canceled', durationMs };
+  return { kind: 'step-end', step, outcome: 'failed', durationMs, ...(error instanceof TsbuildError ? { error } : {}) };
+}
+
+async function baseState(run: StageRun, stage: Stage): Promise<StageState> {
+  switch (stage.base.kind) {
+    case 'scratch':
+      return withPath({ ...EMPTY, platform: stage.platform });
+    case 'stage':
+      return { ...(await run.finished(stage.base)), hasOwnCmd: false };
+    case 'image':
+      return withPath(stateOfImage(await run.resources.loadBase(stage.base.reference), stage.platform));
+  }
+}
+
+const EMPTY: Omit<StageState, 'platform'> = {
+  config: { WorkingDir: '/' },
+  author: undefined,
+  variables: new Map(),
+  args: new Map(),
+  key: baseKey([]),
+  files: { kind: 'empty' },
+  layers: [],
+  history: [],
+  hasOwnCmd: false,
+};
+
+function stateOfImage(image: Image, platform: Platform): StageState {
+  const diffIds = image.config.rootfs.diff_ids;
+  const config = image.config.config ?? {};
+  const layers: LayerSource[] = image.manifest.layers.map((descriptor, index) => {
+    const diffId = diffIds[index];
+    if (diffId === undefined) throw new TsbuildError('IMAGE_INVALID', `Cannot use the image ${image.descriptor.digest}: it has more layers than diffIDs`);
+    return { kind: 'blob', descriptor, diffId };
+  });
+  return {
+    ...EMPTY,
+    platform,
+    config,
+    author: image.config.author,
+    variables: parseEnv(config.Env ?? []),
+    key: baseKey(diffIds),
+    files: diffIds.length === 0 ? { kind: 'empty' } : { kind: 'image', image },
+    layers,
+    history: image.config.history ?? [],
+  };
+}
+
+/** PATH is part of every config, as the peers have it. */
+function withPath(state: StageState): StageState {
+  if (state.variables.has('PATH')) return state;
+  const variables = new Map(state.variables).set('PATH', DEFAULT_PATH);
+  return { ...state, variables, config: { ...state.config, Env: [...(state.config.Env ?? []), `PATH=${DEFAULT_PATH}`] } };
+}

@@ -1,0 +1,38 @@
+/** Where a stage has got to: plain values, a new one after each instruction. */
+import type { CacheKey } from '../../cache/cache-key.ts';
+import type { ContainerConfig, HistoryEntry } from '../../oci/image-config.ts';
+import type { Platform } from '../../oci/platform.ts';
+import type { Files, LayerSource } from './files.ts';
+
+export interface StageState {
+  readonly platform: Platform;
+  readonly config: ContainerConfig;
+  readonly author: string | undefined;
+  /** ENV and ARG values as RUN and expansion see them: the later instruction wins. */
+  readonly variables: ReadonlyMap<string, string>;
+  /** ARGs declared in this stage that have a value, for history. */
+  readonly args: ReadonlyMap<string, string>;
+  /** Identity of `files`. */
+  readonly key: CacheKey;
+  readonly files: Files;
+  readonly layers: readonly LayerSource[];
+  /** One entry per layer, and `empty_layer` ones between; `created` is filled in when the image is assembled. */
+  readonly history: readonly HistoryEntry[];
+  /** CMD was given in this stage, so that ENTRYPOINT keeps it. */
+  readonly hasOwnCmd: boolean;
+}
+
+/** The variable as expansion sees it. */
+export function variableOf(state: StageState): (name: string) => string | undefined {
+  return (name) => state.variables.get(name);
+}
+
+/** `A=b` strings → Map in their order; a string without `=` is no variable. */
+export function parseEnv(env: readonly string[]): Map<string, string> {
+  const variables = new Map<string, string>();
+  for (const text of env) {
+    const equals = text.indexOf('=');
+    if (equals > 0) variables.set(text.slice(0, equals), text.slice(equals + 1));
+  }
+  return variables;
+}

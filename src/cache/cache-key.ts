@@ -1,0 +1,67 @@
+/**
+ * The one place where the identity of a step is decided. A key covers everything that can change a step's result and
+ * nothing that only changes how it runs (progress, jobs, limits). Mutating any field of `StepIngredients` must miss.
+ */
+import { createHash } from 'node:crypto';
+
+/** sha256 in hex. */
+export type CacheKey = string & { readonly __cacheKey?: never };
+
+/** Raise it when the meaning of a step changes, so that records of older versions are never used. */
+const KEY_VERSION = 'tsbuild-step-1';
+
+export type StepIngredients = RunIngredients | CopyIngredients | WorkdirIngredients;
+
+export interface RunIngredients {
+  readonly kind: 'run';
+  readonly parent: CacheKey;
+  readonly argv: readonly string[];
+  /** As the process sees it, in order, without HOME (derived from the image's files, which the parent covers). */
+  readonly env: readonly string[];
+  readonly cwd: string;
+  readonly user: string;
+  readonly network: string;
+  /** Names from --add-host; their addresses do not count. */
+  readonly hostNames: readonly string[];
+}
+
+export interface CopyIngredients {
+  readonly kind: 'copy';
+  readonly parent: CacheKey;
+  /** Content checksum of what is copied, or the key of the stage it comes from with the source paths. */
+  readonly sources: readonly string[];
+  readonly destination: string;
+  readonly cwd: string;
+  readonly chown: string;
+  readonly chmod: string;
+}
+
+export interface WorkdirIngredients {
+  readonly kind: 'workdir';
+  readonly parent: CacheKey;
+  readonly path: string;
+  readonly user: string;
+}
+
+export function stepKey(ingredients: StepIngredients): CacheKey {
+  return encode([KEY_VERSION, ...Object.entries(ingredients).sort(byName).flat()]);
+}
+
+/** The key of a stage before its first step: the files it starts from, whatever they are called. */
+export function baseKey(diffIds: readonly string[]): CacheKey {
+  return encode([KEY_VERSION, 'base', diffIds]);
+}
+
+/** Every value goes in with its type and length, so that no two lists of ingredients share an encoding. */
+function encode(values: readonly (string | readonly string[])[]): CacheKey {
+  const hash = createHash('sha256');
+  for (const value of values) {
+    if (typeof value !== 'string') hash.update(`[${value.length}]`);
+    for (const text of typeof value === 'string' ? [value] : value) hash.update(`${Buffer.byteLength(text)}:${text}`);
+  }
+  return hash.digest('hex');
+}
+
+function byName([a]: [string, unknown], [b]: [string, unknown]): number {
+  return a < b ? -1 : 1;
+}

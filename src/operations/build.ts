@@ -1,0 +1,109 @@
+/** The parts of a build that are neither parsing, planning nor running: what to read, where bases come from, where the result goes. */
+import type { AssembledImage } from '../builder/execute/assemble-result.ts';
+import type { BuildContext, BuildResources } from '../builder/execute/resources.ts';
+import type { BuildPlan } from '../builder/plan/build-plan.ts';
+import { openStatIndex, type StatIndex } from '../cache/stat-index.ts';
+import { type DirectoryContext, openDirectoryContext } from '../context/directory-context.ts';
+import { readIgnoreFile } from '../context/read-ignore-file.ts';
+import type { PlanEvent } from '../events.ts';
+import { storeImage } from '../exporters/image-exporter.ts';
+import { pushImage } from '../exporters/registry-exporter.ts';
+import type { Digest } from '../oci/digest.ts';
+import type { ImageConfig } from '../oci/image-config.ts';
+import { formatReference, parseReference } from '../oci/reference.ts';
+import { availableParallelism } from 'node:os';
+import path from 'node:path';
+import pLimit from 'p-limit';
+import type { CommonOptions, Session } from '../session.ts';
+import { baseImage } from './base-image.ts';
+
+export interface BuildOptions extends CommonOptions {
+  /** Directory that COPY reads. */
+  readonly context: string;
+  /** Path of the Dockerfile; by default `Dockerfile` in the context. */
+  readonly dockerfile?: string | undefined;
+  /** Names for the image, such as `app:1`. */
+  readonly tags?: readonly string[] | undefined;
+  /** Stage to build; by default the last. */
+  readonly target?: string | undefined;
+  readonly buildArgs?: Readonly<Record<string, string>> | undefined;
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+  readonly noCache?: boolean | undefined;
+  /** Ask the registry for every base image even where the store has it. */
+  readonly pull?: boolean | undefined;
+  /** Push every tag when the image is complete. */
+  readonly push?: boolean | undefined;
+  /** Most steps at once; by default the number of cores. */
+  readonly jobs?: number | undefined;
+  readonly network?: 'default' | 'none' | 'host' | undefined;
+  /** `name:address` pairs for /etc/hosts of every step. */
+  readonly addHosts?: readonly string[] | undefined;
+}
+
+export interface BuildResult {
+  /** Of the manifest. */
+  readonly digest: Digest;
+  /** Of the config. */
+  readonly imageId: Digest;
+  /** Full references that point to the image now. */
+  readonly names: readonly string[];
+  /** Bytes of all blobs. */
+  readonly size: number;
+  readonly config: ImageConfig;
+}
+
+/** What executing a plan needs, out of a session and the caller's choices. Dispose it with the session. */
+export function buildResources(session: Session, options: BuildOptions): BuildResources & Disposable {
+  const context = lazyContext(session.store.root, options);
+  return {
+    ...{ store: session.store, emit: session.emit, signal: session.signal, networks: session.networks, context },
+    get snapshots() {
+      return session.snapshots;
+    },
+    get cache() {
+      return session.cache;
+    },
+    loadBase: async (reference) => await baseImage(session, reference, options.pull === true ? 'registry' : 'store'),
+    options: {
+      cache: options.noCache === true ? 'ignore' : 'use',
+      network: options.network ?? 'default',
+      addHosts: options.addHosts ?? [],
+      limit: pLimit(options.jobs ?? availableParallelism()),
+    },
+    [Symbol.dispose]: () => context[Symbol.dispose](),
+  };
+}
+
+/** The first event of a build. */
+export function planEvent(plan: BuildPlan): PlanEvent {
+  return { kind: 'plan', stages: plan.stages.map(({ name, steps }) => ({ name, steps: steps.map(({ label }) => label) })) };
+}
+
+/** Names the image in the store and, where asked for, pushes it under each name. */
+export async function exportImage(session: Session, image: AssembledImage, options: BuildOptions): Promise<BuildResult> {
+  const names = (options.tags ?? []).map((tag) => formatReference(parseReference(tag)));
+  await storeImage(session, image.descriptor, names);
+  if (options.push === true) {
+    for (const name of names) await pushImage(session, name);
+  }
+  return { digest: image.descriptor.digest, imageId: image.imageId, names, size: image.size, config: image.config };
+}
+
+function lazyContext(root: string, options: BuildOptions): BuildContext & Disposable {
+  let tree: DirectoryContext | undefined;
+  let known: StatIndex | undefined;
+  return {
+    tree() {
+      tree ??= openDirectoryContext(options.context, readIgnoreFile(options.context, options.dockerfile ?? path.join(options.context, 'Dockerfile')));
+      return tree;
+    },
+    known() {
+      known ??= openStatIndex(root, path.resolve(options.context));
+      return known;
+    },
+    [Symbol.dispose]() {
+      known?.save();
+      tree?.[Symbol.dispose]();
+    },
+  };
+}

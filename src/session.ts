@@ -1,0 +1,85 @@
+/** What one call of the library holds open, each part opened when first needed; disposing closes all of it. */
+import { homedir } from 'node:os';
+import path from 'node:path';
+import { type BuildCache, openBuildCache } from './cache/build-cache.ts';
+import type { Emit } from './events.ts';
+import { type Platform, platformOf } from './oci/platform.ts';
+import { openRegistryClient, type RegistryClient } from './registry/registry-client.ts';
+import { type NetworkPool, openNetworkPool } from './sandbox/network/network-pool.ts';
+import { openSnapshotter, type Snapshotter } from './snapshots/snapshotter.ts';
+import { openStore, type Store } from './store/open-store.ts';
+
+/** What every function of the library takes. */
+export interface CommonOptions {
+  /** The state directory; by default `$TSBUILD_ROOT`, else `/var/lib/tsbuild` for root and `$XDG_DATA_HOME/tsbuild` for others. */
+  readonly root?: string | undefined;
+  /** Aborting ends everything that runs; the call then rejects with INTERRUPTED. */
+  readonly signal?: AbortSignal | undefined;
+  readonly onEvent?: Emit | undefined;
+}
+
+export interface Session extends AsyncDisposable {
+  readonly store: Store;
+  readonly snapshots: Snapshotter;
+  readonly cache: BuildCache;
+  readonly registry: RegistryClient;
+  networks(): NetworkPool;
+  readonly platform: Platform;
+  readonly emit: Emit;
+  readonly signal: AbortSignal;
+}
+
+export async function openSession(options: CommonOptions): Promise<Session> {
+  const signal = options.signal ?? new AbortController().signal;
+  const emit = options.onEvent ?? (() => {});
+  const store = await openStore(options.root ?? defaultRoot(), { signal });
+  const snapshots = lazy(() => openSnapshotter(store.root));
+  const cache = lazy(() => openBuildCache(store.root));
+  const registry = lazy(() => openRegistryClient({ signal }));
+  const networks = lazy(() => openNetworkPool({ signal }));
+  return {
+    store,
+    get snapshots() {
+      return snapshots.open();
+    },
+    get cache() {
+      return cache.open();
+    },
+    get registry() {
+      return registry.open();
+    },
+    networks: networks.open,
+    platform: platformOf(process.arch),
+    emit,
+    signal,
+    async [Symbol.asyncDispose]() {
+      try {
+        await networks.opened()?.close();
+        await registry.opened()?.close();
+        snapshots.opened()?.[Symbol.dispose]();
+      } finally {
+        await store[Symbol.asyncDispose]();
+      }
+    },
+  };
+}
+
+export function defaultRoot(): string {
+  const named = process.env['TSBUILD_ROOT'];
+  if (named !== undefined && named !== '') return named;
+  if (process.getuid?.() === 0) return '/var/lib/tsbuild';
+  const data = process.env['XDG_DATA_HOME'];
+  return path.join(data === undefined || data === '' ? path.join(homedir(), '.local', 'share') : data, 'tsbuild');
+}
+
+/** Opens at the first call, and tells whether it has. */
+function lazy<T>(make: () => T): { open(): T; opened(): T | undefined } {
+  let value: { readonly it: T } | undefined;
+  return {
+    open() {
+      value ??= { it: make() };
+      return value.it;
+    },
+    opened: () => value?.it,
+  };
+}

@@ -1,0 +1,64 @@
+/** What every workload needs: a store with a base image, contexts, timed runs of the command line. */
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { makeBusyboxRootfs } from '../test/end-to-end/_world.ts';
+
+export interface Bench extends Disposable {
+  readonly directory: string;
+  context(files: Readonly<Record<string, string>>): string;
+  /** Runs tsbuild to its end; throws with its messages where it fails. */
+  tsbuild(args: readonly string[]): Timed;
+}
+
+export interface Timed {
+  readonly wallMs: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface Figure {
+  readonly name: string;
+  readonly value: number;
+  readonly unit: string;
+  /** What the project promises, where it promises something. */
+  readonly atMost?: number;
+}
+
+const BIN = path.resolve('bin/tsbuild');
+
+export function openBench(): Bench {
+  const directory = mkdtempSync(path.join(tmpdir(), 'tsbuild-bench-'));
+  // NODE_EXTRA_CA_CERTS costs Node 20 some 75 ms at every start.
+  const env = { ...process.env, TSBUILD_ROOT: path.join(directory, 'state'), NODE_EXTRA_CA_CERTS: undefined };
+  let contexts = 0;
+  const tsbuild = (args: readonly string[]): Timed => {
+    const startedAt = performance.now();
+    const { status, stdout, stderr } = spawnSync(process.execPath, [BIN, ...args], { env, encoding: 'utf8', maxBuffer: 1 << 28 });
+    const wallMs = performance.now() - startedAt;
+    if (status !== 0) throw new Error(`tsbuild ${args.join(' ')} ended with ${status}\n${stderr}`);
+    return { wallMs, stdout, stderr };
+  };
+  const rootfs = path.join(directory, 'busybox.tar');
+  makeBusyboxRootfs(rootfs);
+  tsbuild(['import', rootfs, 'busybox:latest']);
+  return {
+    directory,
+    tsbuild,
+    context(files) {
+      const context = path.join(directory, `context-${contexts++}`);
+      for (const [name, content] of Object.entries(files)) {
+        mkdirSync(path.dirname(path.join(context, name)), { recursive: true });
+        writeFileSync(path.join(context, name), content);
+      }
+      return context;
+    },
+    [Symbol.dispose]: () => rmSync(directory, { recursive: true, force: true }),
+  };
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[sorted.length >> 1] ?? Number.NaN;
+}

@@ -1,0 +1,21 @@
+/** Runs every workload and prints its figures beside what is promised: `npm run bench`, or one by name. */
+import { openBench } from './_workload.ts';
+import { cachedBuild } from './cached-build.ts';
+import { largeLayer } from './large-layer.ts';
+import { trivialRun } from './trivial-run.ts';
+
+const WORKLOADS = new Map([
+  ['trivial-run', trivialRun],
+  ['cached-build', cachedBuild],
+  ['large-layer', largeLayer],
+]);
+
+for (const name of process.argv.length > 2 ? process.argv.slice(2) : WORKLOADS.keys()) {
+  const workload = WORKLOADS.get(name);
+  if (workload === undefined) throw new Error(`No workload ${name}: ${[...WORKLOADS.keys()].join(', ')}`);
+  using bench = openBench();
+  for (const figure of workload(bench)) {
+    const promise = figure.atMost === undefined ? '' : `  (at most ${figure.atMost} ${figure.unit}${figure.value <= figure.atMost ? '' : ', NOT MET'})`;
+    console.log(`${figure.name.padEnd(50)} ${figure.value.toFixed(1).padStart(8)} ${figure.unit}${promise}`);
+  }
+}

@@ -1,0 +1,89 @@
+/** Foreign manifest and index bytes → values that can be trusted in form. Source: OCI image-spec manifest.md, image-index.md, descriptor.md. */
+import { type Descriptor, MEDIA_TYPE } from './descriptor.ts';
+import { parseDigest } from './digest.ts';
+import { arrayField, type Fields, fieldsOf, has, invalid, requiredString, sizeField, stringField, stringMapField } from './json-fields.ts';
+import type { ImageIndex, Manifest } from './manifest.ts';
+import type { Platform } from './platform.ts';
+import { parseStrictJson } from './strict-json.ts';
+
+export type ManifestDocument =
+  | { readonly kind: 'manifest'; readonly manifest: Manifest }
+  | { readonly kind: 'index'; readonly index: ImageIndex };
+
+/** Largest manifest or index read: as much as registries must take (distribution-spec "Pushing Manifests"). */
+export const MANIFEST_BYTES_MAX = 4 << 20;
+
+const KNOWN = ['schemaVersion', 'mediaType', 'config', 'layers', 'manifests', 'annotations', 'fsLayers'];
+const DESCRIPTOR = ['mediaType', 'digest', 'size', 'platform', 'annotations', 'urls', 'data'];
+
+export function isManifestType(mediaType: string): boolean {
+  return mediaType === MEDIA_TYPE.manifest || mediaType === MEDIA_TYPE.dockerManifest;
+}
+
+export function isIndexType(mediaType: string): boolean {
+  return mediaType === MEDIA_TYPE.index || mediaType === MEDIA_TYPE.dockerManifestList;
+}
+
+/**
+ * Reads what a descriptor of `mediaType` led to. A document that could be read as two things is refused
+ * (CVE-2021-41190): another mediaType inside, or parts of both a manifest and an index. `urls` and `data` of
+ * descriptors are dropped: content comes from where it was asked for. Throws IMAGE_INVALID.
+ */
+export function parseManifestDocument(bytes: Uint8Array, mediaType: string, subject: string): ManifestDocument {
+  if (bytes.length > MANIFEST_BYTES_MAX) invalid(subject, `it is larger than ${MANIFEST_BYTES_MAX} bytes`);
+  const fields = fieldsOf(parseStrictJson(bytes, subject), subject, KNOWN);
+  if (fields.object.schemaVersion !== 2) invalid(subject, 'its schemaVersion is not 2');
+  const inside = stringField(fields, 'mediaType') ?? mediaType;
+  if (inside !== mediaType) invalid(subject, `it calls itself ${inside}, its descriptor says ${mediaType}`);
+  if (isManifestType(mediaType)) return { kind: 'manifest', manifest: parseManifest(fields, mediaType) };
+  if (isIndexType(mediaType)) return { kind: 'index', index: parseIndex(fields, mediaType) };
+  return invalid(subject, `${mediaType} is neither a manifest nor an index`);
+}
+
+function parseManifest(fields: Fields, mediaType: string): Manifest {
+  if (has(fields, 'manifests') || has(fields, 'fsLayers')) invalid(fields.subject, 'it is a manifest and something else at once');
+  return {
+    schemaVersion: 2,
+    mediaType,
+    config: parseDescriptor(fieldsOf(fields.object.config, `config of ${fields.subject}`, DESCRIPTOR)),
+    layers: descriptorsOf(fields, 'layers'),
+    ...annotationsOf(fields),
+  };
+}
+
+function parseIndex(fields: Fields, mediaType: string): ImageIndex {
+  if (has(fields, 'layers') || has(fields, 'config') || has(fields, 'fsLayers'))
+    invalid(fields.subject, 'it is an index and something else at once');
+  return { schemaVersion: 2, mediaType, manifests: descriptorsOf(fields, 'manifests'), ...annotationsOf(fields) };
+}
+
+function descriptorsOf(fields: Fields, name: string): readonly Descriptor[] {
+  const items = arrayField(fields, name) ?? invalid(fields.subject, `${name} is missing`);
+  return items.map((item, i) => parseDescriptor(fieldsOf(item, `${name}[${i}] of ${fields.subject}`, DESCRIPTOR)));
+}
+
+function parseDescriptor(fields: Fields): Descriptor {
+  const platform = has(fields, 'platform') ? parsePlatformFields(fields) : undefined;
+  return {
+    mediaType: requiredString(fields, 'mediaType'),
+    digest: parseDigest(fields.object.digest),
+    size: sizeField(fields, 'size'),
+    ...(platform === undefined ? {} : { platform }),
+    ...annotationsOf(fields),
+  };
+}
+
+function parsePlatformFields(fields: Fields): Platform {
+  const platform = fieldsOf(fields.object.platform, `platform of ${fields.subject}`, ['os', 'architecture', 'variant']);
+  const variant = stringField(platform, 'variant');
+  return {
+    os: requiredString(platform, 'os'),
+    architecture: requiredString(platform, 'architecture'),
+    ...(variant === undefined || variant === '' ? {} : { variant }),
+  };
+}
+
+function annotationsOf(fields: Fields): { annotations?: Readonly<Record<string, string>> } {
+  const annotations = stringMapField(fields, 'annotations');
+  return annotations === undefined ? {} : { annotations };
+}

@@ -1,0 +1,163 @@
+/** Image references: a name → the descriptor of a manifest or index. One file each; replacing it is the one commit point of a build or pull. */
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { TsbuildError } from '../errors.ts';
+import { type Descriptor, MEDIA_TYPE } from '../oci/descriptor.ts';
+import { parseDigest } from '../oci/digest.ts';
+import { fieldsOf, requiredString, sizeField } from '../oci/json-fields.ts';
+import { isIndexType, isManifestType } from '../oci/parse-manifest.ts';
+import { formatReference, parseReference } from '../oci/reference.ts';
+import { parseStrictJson } from '../oci/strict-json.ts';
+import type { ContentStore } from './content-store.ts';
+import { reachableFrom } from './descriptor-children.ts';
+import { syncDirectory, writeDurably } from './durable-files.ts';
+import { isCode } from './error-code.ts';
+import type { ScratchDirectory } from './scratch-directory.ts';
+
+export interface StoredImage {
+  /** As `formatReference` writes it. */
+  readonly name: string;
+  /** Of the manifest or index. */
+  readonly descriptor: Descriptor;
+  /** When the name was last pointed elsewhere; RFC 3339. */
+  readonly createdAt: string;
+}
+
+/** Names are taken in any form that `parseReference` reads. */
+export interface ImageStore {
+  get(name: string): StoredImage | undefined;
+  /** Newest first. */
+  list(): StoredImage[];
+  /** When this resolves, the name and all blobs committed before survive power loss. */
+  set(name: string, descriptor: Descriptor): Promise<void>;
+  /** Takes the name away; the blobs wait for garbage collection. false where there was none. */
+  remove(name: string): boolean;
+  /**
+   * A name, or a digest or at least its first two hex digits: of a manifest, index or config (the image ID).
+   * A name wins over hex digits. Throws REFERENCE_INVALID where the digits fit several images.
+   */
+  resolve(prefixOrName: string): StoredImage | undefined;
+}
+
+const HEX_PREFIX = /^(?:sha256:)?([a-f0-9]{2,64})$/;
+/** File names end at 255 bytes; longer references are named by their digest. */
+const FILE_NAME_MAX = 200;
+
+export interface ImageStoreOptions {
+  readonly scratch: ScratchDirectory;
+  readonly content: ContentStore;
+  /** Milliseconds since the epoch; the clock of `createdAt`. */
+  readonly now: () => number;
+}
+
+export function openImageStore(root: string, options: ImageStoreOptions): ImageStore {
+  const { scratch, content, now } = options;
+  const directory = join(root, 'refs');
+  const pathOf = (name: string): string => join(directory, fileNameOf(name));
+  const list = (): StoredImage[] =>
+    readdirSync(directory)
+      .flatMap((file) => readImage(join(directory, file)) ?? [])
+      .sort(newestFirst);
+
+  return {
+    get: (name) => readImage(pathOf(normalName(name))),
+    list,
+    async set(name, descriptor) {
+      const normal = normalName(name);
+      const { mediaType, digest, size } = descriptor;
+      if (content.size(digest) !== size) throw new Error(`Image ${normal} would point to ${digest}, which is not in the store`);
+      await content.sync();
+      const old = readImage(pathOf(normal));
+      if (old?.descriptor.digest === digest && old.descriptor.mediaType === mediaType) return syncDirectory(directory);
+      const record = { name: normal, descriptor: { mediaType, digest, size }, createdAt: new Date(now()).toISOString() };
+      await writeDurably(scratch, pathOf(normal), Buffer.from(`${JSON.stringify(record)}\n`));
+    },
+    remove(name) {
+      try {
+        rmSync(pathOf(normalName(name)));
+        return true;
+      } catch (error) {
+        if (isCode(error, 'ENOENT')) return false;
+        throw error;
+      }
+    },
+    resolve(text) {
+      const prefix = HEX_PREFIX.exec(text)?.[1];
+      if (text.startsWith('sha256:')) return prefix === undefined ? undefined : findByPrefix(content, list(), prefix);
+      const named = readImage(pathOf(normalName(text)));
+      return named ?? (prefix === undefined ? undefined : findByPrefix(content, list(), prefix));
+    },
+  };
+}
+
+function normalName(name: string): string {
+  return formatReference(parseReference(name));
+}
+
+function fileNameOf(name: string): string {
+  const encoded = encodeURIComponent(name);
+  const short = encoded.length <= FILE_NAME_MAX ? encoded : `sha256-${createHash('sha256').update(name).digest('hex')}`;
+  return `${short}.json`;
+}
+
+function newestFirst(a: StoredImage, b: StoredImage): number {
+  if (a.createdAt !== b.createdAt) return a.createdAt < b.createdAt ? 1 : -1;
+  return a.name < b.name ? -1 : 1;
+}
+
+function readImage(path: string): StoredImage | undefined {
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(path);
+  } catch (error) {
+    if (isCode(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+  try {
+    return parseImage(bytes, path);
+  } catch (cause) {
+    if (!(cause instanceof TsbuildError)) throw cause;
+    throw new TsbuildError('STORE_INVALID', `Cannot read image reference ${path}: ${cause.message}`, {
+      hint: 'Something else than tsbuild wrote to this file. Remove it, then pull or build the image again.',
+      cause,
+    });
+  }
+}
+
+function parseImage(bytes: Buffer, path: string): StoredImage {
+  const fields = fieldsOf(parseStrictJson(bytes, path), path, []);
+  const descriptor = fieldsOf(fields.object.descriptor, path, []);
+  return {
+    name: requiredString(fields, 'name'),
+    createdAt: requiredString(fields, 'createdAt'),
+    descriptor: {
+      mediaType: requiredString(descriptor, 'mediaType'),
+      digest: parseDigest(descriptor.object.digest),
+      size: sizeField(descriptor, 'size'),
+    },
+  };
+}
+
+/** Several names of one image are no ambiguity: the newest stands for all. */
+function findByPrefix(content: ContentStore, images: readonly StoredImage[], prefix: string): StoredImage | undefined {
+  const found = images.filter((image) => identitiesOf(content, image.descriptor).some((digest) => digest.startsWith(`sha256:${prefix}`)));
+  const digests = new Set(found.map((image) => image.descriptor.digest));
+  if (digests.size > 1) {
+    throw new TsbuildError('REFERENCE_INVALID', `Cannot tell which image ${prefix} is: ${digests.size} images begin with it`, {
+      hint: 'Give more digits, or the name.',
+    });
+  }
+  return found[0];
+}
+
+/** Digests that people call this image by: its own, its manifests', their configs'. */
+function identitiesOf(content: ContentStore, descriptor: Descriptor): string[] {
+  return reachableFrom(content, [descriptor])
+    .filter(({ mediaType }) => isManifestType(mediaType) || isIndexType(mediaType) || isConfigType(mediaType))
+    .map(({ digest }) => digest);
+}
+
+function isConfigType(mediaType: string): boolean {
+  return mediaType === MEDIA_TYPE.config || mediaType === MEDIA_TYPE.dockerConfig;
+}

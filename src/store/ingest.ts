@@ -1,0 +1,92 @@
+/** One blob on its way into the store: hashed while it is written, named only when it is whole, verified and on disk. */
+import { createHash } from 'node:crypto';
+import { rename, rm } from 'node:fs/promises';
+import { TsbuildError } from '../errors.ts';
+import type { Digest } from '../oci/digest.ts';
+import { orNoSpace } from './no-space.ts';
+import type { ScratchDirectory, ScratchFile } from './scratch-directory.ts';
+
+/** Bytes in order, one `write` at a time. Without `commit`, disposing drops them. */
+export interface Ingest extends AsyncDisposable {
+  /** Takes the chunk before it resolves: the caller may reuse the memory. */
+  write(chunk: Uint8Array): Promise<void>;
+  /** The blob is in the store and its bytes are on disk. Throws DIGEST_MISMATCH, and then nothing is stored. */
+  commit(expected?: { readonly digest?: Digest; readonly size?: number }): Promise<{ digest: Digest; size: number }>;
+  abort(): Promise<void>;
+}
+
+export interface IngestOptions {
+  readonly scratch: ScratchDirectory;
+  /** The final path of a digest, on the same file system. */
+  readonly pathOf: (digest: Digest) => string;
+  /** Named in NO_SPACE. */
+  readonly directory: string;
+  /** Bytes that will come, where known: the `need` of NO_SPACE, and more than this many are refused. */
+  readonly size: number | undefined;
+}
+
+export async function openIngest(options: IngestOptions): Promise<Ingest> {
+  const { scratch, directory } = options;
+  const file = await orNoSpace(directory, options.size ?? 0, () => scratch.create());
+  const hash = createHash('sha256');
+  let size = 0;
+  let state: 'open' | 'closed' = 'open';
+
+  const abort = async (): Promise<void> => {
+    if (state === 'closed') return;
+    state = 'closed';
+    await dropFile(file);
+  };
+
+  return {
+    async write(chunk) {
+      if (state === 'closed') throw new Error('Ingest is closed');
+      if (options.size !== undefined && size + chunk.length > options.size) throw sizeMismatch(options.size, 'more');
+      // The write runs on libuv's pool while this thread hashes.
+      const need = Math.max(chunk.length, (options.size ?? 0) - size);
+      const written = orNoSpace(directory, need, () => writeAll(file, chunk));
+      hash.update(chunk);
+      size += chunk.length;
+      await written;
+    },
+    async commit(expected = {}) {
+      if (state === 'closed') throw new Error('Ingest is closed');
+      try {
+        const found: Digest = `sha256:${hash.digest('hex')}`;
+        if (expected.size !== undefined && expected.size !== size) throw sizeMismatch(expected.size, size);
+        if (expected.digest !== undefined && expected.digest !== found) throw digestMismatch(expected.digest, found);
+        await orNoSpace(directory, size, () => file.handle.sync());
+        await file.close();
+        // Over a blob that is there already too: these bytes are verified, that one's may have rotted.
+        await orNoSpace(directory, size, () => rename(file.path, options.pathOf(found)));
+        state = 'closed';
+        return { digest: found, size };
+      } catch (error) {
+        await abort();
+        throw error;
+      }
+    },
+    abort,
+    [Symbol.asyncDispose]: abort,
+  };
+}
+
+export function digestMismatch(expected: Digest, found: Digest): TsbuildError {
+  return new TsbuildError('DIGEST_MISMATCH', `Cannot accept blob: expected ${expected}, found ${found}`);
+}
+
+function sizeMismatch(expected: number, found: number | 'more'): TsbuildError {
+  return new TsbuildError('DIGEST_MISMATCH', `Cannot accept blob: expected ${expected} bytes, found ${found}`);
+}
+
+async function writeAll(file: ScratchFile, chunk: Uint8Array): Promise<void> {
+  for (let at = 0; at < chunk.length; ) at += (await file.handle.write(chunk, at)).bytesWritten;
+}
+
+async function dropFile(file: ScratchFile): Promise<void> {
+  try {
+    await file.close();
+  } finally {
+    await rm(file.path, { force: true });
+  }
+}

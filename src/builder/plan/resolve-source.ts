@@ -1,0 +1,79 @@
+/** What FROM and COPY --from name: an earlier stage, or else an image. Source: Dockerfile reference "FROM", "COPY --from". */
+import { TsbuildError } from '../../errors.ts';
+import { formatPlatform, type Platform, parsePlatform, samePlatform } from '../../oci/platform.ts';
+import { parseReference } from '../../oci/reference.ts';
+import { expandWord } from '../../parser/expand.ts';
+import type { Dockerfile, Word } from '../../parser/instruction.ts';
+import type { ArgSources, StageBase, StepSource } from './build-plan.ts';
+import { findStage, type SourceStage } from './source-stages.ts';
+
+export interface BaseContext {
+  readonly dockerfile: Dockerfile;
+  readonly sourceStages: readonly SourceStage[];
+  readonly args: ArgSources;
+  readonly platform: Platform;
+}
+
+/**
+ * The base of a stage; a stage in it is numbered as in the Dockerfile. Variables are global ARGs. Unlike elsewhere
+ * the case of a stage's name counts, since an image could be meant. Throws without a location.
+ */
+export function resolveBase(context: BaseContext, stage: SourceStage): StageBase {
+  const expand = (word: Word): string =>
+    expandWord(word, (name) => context.args.globalArgs.get(name), { escape: context.dockerfile.escape });
+  const { image, platform } = stage.from;
+  if (platform !== undefined) checkPlatform(expand(platform), platform, context.platform);
+  const name = expand(image);
+  if (name === '') {
+    throw new TsbuildError('EXPANSION', `Cannot use ${image.slice(0, 200)} as a base image: it is empty after expansion`, {
+      hint: 'Only ARGs before the first FROM are known in FROM; give them a default or a --build-arg.',
+    });
+  }
+  if (name === 'scratch') return { kind: 'scratch' };
+  const earlier = context.sourceStages.slice(0, stage.number).findLast(({ from }) => from.as === name);
+  return earlier === undefined ? imageSource(name) : { kind: 'stage', index: earlier.number };
+}
+
+/** What `COPY --from=name` of a stage reads: a name (case ignored), a 0-based number, or an image. Throws without a location. */
+export function resolveCopySource(stages: readonly SourceStage[], stage: SourceStage, name: string): StepSource {
+  const earlier = findStage(stages.slice(0, stage.number), name);
+  if (earlier !== undefined) return { kind: 'stage', index: earlier.number };
+  const later = findStage(stages, name);
+  if (later !== undefined) throw notEarlier(name, later === stage);
+  if (/^\d+$/.test(name)) return numberedStage(stages, stage, name);
+  if (name === 'scratch') throw new TsbuildError('STAGE_NOT_FOUND', 'Cannot copy from scratch: it has no files');
+  return imageSource(name);
+}
+
+function numberedStage(stages: readonly SourceStage[], stage: SourceStage, name: string): StepSource {
+  const number = Number(name);
+  if (number >= stages.length) {
+    throw new TsbuildError(
+      'STAGE_NOT_FOUND',
+      `Cannot copy from stage ${name.slice(0, 20)}: the last stage has number ${stages.length - 1}`,
+    );
+  }
+  if (number >= stage.number) throw notEarlier(name, number === stage.number);
+  return { kind: 'stage', index: number };
+}
+
+function notEarlier(name: string, isSelf: boolean): TsbuildError {
+  const reason = isSelf ? 'it is the stage itself' : 'it comes later';
+  return new TsbuildError('STAGE_CYCLE', `Cannot copy from stage ${JSON.stringify(name.slice(0, 200))}: ${reason}`, {
+    hint: 'A stage can copy from the stages above it; move that stage up.',
+  });
+}
+
+function imageSource(name: string): StepSource {
+  parseReference(name);
+  return { kind: 'image', reference: name };
+}
+
+/** Every stage runs on the build's own platform so far. */
+function checkPlatform(text: string, word: Word, platform: Platform): void {
+  if (text === '') throw new TsbuildError('EXPANSION', `Cannot use ${word.slice(0, 200)} as a platform: it is empty after expansion`);
+  const wanted = parsePlatform(text);
+  if (samePlatform(wanted, platform)) return;
+  const reason = `it is not the platform of the build, ${formatPlatform(platform)}`;
+  throw new TsbuildError('UNSUPPORTED', `Cannot build a stage for ${formatPlatform(wanted)}: ${reason}`);
+}

@@ -1,0 +1,69 @@
+/** What this version does not do yet: found while planning, so that no build fails half-way for it. */
+import { TsbuildError } from '../../errors.ts';
+import type { AddInstruction, CopyInstruction, Dockerfile, RunInstruction } from '../../parser/instruction.ts';
+import { locate, type SourcePart } from '../../parser/location.ts';
+import type { StageInstruction } from './build-plan.ts';
+
+interface Unsupported {
+  /** As in `RUN --mount is not supported yet`. */
+  readonly what: string;
+  readonly part?: SourcePart;
+  readonly hint?: string;
+}
+
+/** Throws UNSUPPORTED, at the instruction's line, for an instruction of a stage that cannot be executed. */
+export function needSupported(dockerfile: Dockerfile, instruction: StageInstruction): void {
+  const found = findUnsupported(instruction);
+  if (found === undefined) return;
+  throw new TsbuildError('UNSUPPORTED', `Cannot build ${dockerfile.file}: ${found.what} is not supported yet`, {
+    hint: found.hint,
+    location: locate(dockerfile, instruction, found.part),
+  });
+}
+
+function findUnsupported(instruction: StageInstruction): Unsupported | undefined {
+  switch (instruction.kind) {
+    case 'add':
+      return { what: 'ADD', part: { kind: 'keyword' }, hint: addHint(instruction) };
+    case 'onbuild':
+      return { what: 'ONBUILD', part: { kind: 'keyword' } };
+    case 'run':
+      return findInRun(instruction);
+    case 'copy':
+      return findInCopy(instruction);
+    default:
+      return undefined;
+  }
+}
+
+function findInRun({ command, mounts, network, security, devices }: RunInstruction): Unsupported | undefined {
+  if (mounts.length > 0) return flag('RUN', 'mount');
+  if (devices.length > 0) return flag('RUN', 'device');
+  if (network !== undefined && network !== 'default' && network !== 'none')
+    return { ...flag('RUN', 'network'), what: `RUN --network=${network}` };
+  if (security !== undefined && security !== 'sandbox') return { ...flag('RUN', 'security'), what: `RUN --security=${security}` };
+  if (command.form === 'file') {
+    return { what: 'a RUN heredoc that begins with "#!"', hint: 'Name the interpreter before it, such as RUN python3 <<EOF.' };
+  }
+  return undefined;
+}
+
+function findInCopy(instruction: CopyInstruction): Unsupported | undefined {
+  if (instruction.link) return { ...flag('COPY', 'link'), hint: 'Leave --link away: the image has the same files.' };
+  if (instruction.parents) return flag('COPY', 'parents');
+  if (instruction.exclude.length > 0) return { ...flag('COPY', 'exclude'), hint: 'Use a .dockerignore file.' };
+  const hasHeredoc = instruction.sources.some(({ kind }) => kind === 'heredoc');
+  return hasHeredoc ? { what: 'COPY with a heredoc', hint: 'Write the file in a RUN, such as RUN cat <<EOF > /file.' } : undefined;
+}
+
+/** Where COPY would do the same, say so. */
+function addHint({ sources }: AddInstruction): string {
+  const isPlain = sources.every(
+    (source) => source.kind === 'path' && !/^[a-z]+:\/\/|^git@|\.git(?:#|$)|\.(?:tar|tgz|tbz2?|txz)\b/.test(source.path),
+  );
+  return isPlain ? 'Use COPY for files and directories of the build context.' : 'Fetch or unpack it in a RUN.';
+}
+
+function flag(keyword: string, name: string): Unsupported {
+  return { what: `${keyword} --${name}`, part: { kind: 'flag', name } };
+}

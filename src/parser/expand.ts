@@ -1,0 +1,287 @@
+/** Variables, quotes and escapes of a word. Source: Dockerfile reference "Environment replacement"; the rules of its modifiers are POSIX's and bash's. */
+import { TsbuildError } from '../errors.ts';
+import { findGlob, matchAt, parseGlob, reverseGlob } from './glob.ts';
+import type { Escape, Word } from './instruction.ts';
+
+/** The value of a variable; undefined if it is not set. */
+export type Lookup = (name: string) => string | undefined;
+
+export interface ExpandOptions {
+  readonly escape: Escape;
+  /** Called for a plain `$name` or `${name}` that is not set: it becomes nothing. */
+  readonly onUndefined?: ((name: string) => void) | undefined;
+}
+
+/** Longest result, in UTF-16 units. */
+const RESULT_MAX = 1024 * 1024;
+/** Deepest nesting of `${...}`. */
+const DEPTH_MAX = 100;
+/** Work for one word: characters copied and compared. */
+const WORK_MAX = 64 * 1024 * 1024;
+
+/** The value of a word: variables replaced, quotes and escapes resolved. One word stays one. Throws EXPANSION. */
+export function expandWord(word: Word, lookup: Lookup, options: ExpandOptions): string {
+  return run(word, lookup, options).text;
+}
+
+/** As `expandWord`, but blanks that are neither quoted nor escaped separate words, those in variables' values too: for EXPOSE. */
+export function expandWords(word: Word, lookup: Lookup, options: ExpandOptions): string[] {
+  return run(word, lookup, options).words.filter((part) => part !== '');
+}
+
+/** What has been read so far: the text, and the same cut into words. */
+interface Output {
+  text: string;
+  readonly words: string[];
+}
+
+interface Reader {
+  readonly word: string;
+  readonly lookup: Lookup;
+  readonly options: ExpandOptions;
+  at: number;
+  depth: number;
+  work: number;
+}
+
+/** `keep`: escapes stay in the text, for a pattern to read them. */
+type Escapes = 'resolve' | 'keep';
+
+function run(word: Word, lookup: Lookup, options: ExpandOptions): Output {
+  const reader: Reader = { word, lookup, options, at: 0, depth: 0, work: 0 };
+  return readUntil(reader, { stop: '', escapes: 'resolve' });
+}
+
+/** Up to the stop character, which is consumed, or to the end where `stop` is empty. */
+function readUntil(reader: Reader, { stop, escapes }: { stop: Stop; escapes: Escapes }): Output {
+  const out: Output = { text: '', words: [''] };
+  const { word } = reader;
+  const plain = plainText(reader.options.escape, stop);
+  const isPattern = escapes === 'keep';
+  while (reader.at < word.length) {
+    const char = word.charAt(reader.at);
+    if (char === stop) {
+      reader.at++;
+      return out;
+    }
+    if (char === "'") add(reader, out, readSingleQuoted(reader));
+    else if (char === '"') add(reader, out, readDoubleQuoted(reader));
+    else if (char === '$') addSplit(reader, out, readDollar(reader));
+    else if (char === reader.options.escape) {
+      const next = word.charAt(reader.at + 1);
+      reader.at += 2;
+      add(reader, out, isPattern ? `\\${next}` : next);
+    } else {
+      plain.lastIndex = reader.at;
+      const text = plain.exec(word)?.[0] ?? char;
+      reader.at += text.length;
+      addSplit(reader, out, isPattern && reader.options.escape !== '\\' ? text.replaceAll('\\', '\\\\') : text);
+    }
+  }
+  if (stop !== '') throw fault(reader, stop === '}' ? 'there is no "}" that ends a "${"' : 'there is no second "/" in a "${"');
+  return out;
+}
+
+/** Characters that stand for themselves. */
+function plainText(escapeChar: Escape, stop: Stop): RegExp {
+  return escapeChar === '`' ? PLAIN_BACKTICK[stop] : PLAIN_BACKSLASH[stop];
+}
+
+type Stop = '' | '}' | '/';
+const PLAIN_BACKSLASH: Readonly<Record<Stop, RegExp>> = { '': /[^'"$\\]+/y, '}': /[^'"$\\}]+/y, '/': /[^'"$\\/]+/y };
+const PLAIN_BACKTICK: Readonly<Record<Stop, RegExp>> = { '': /[^'"$`]+/y, '}': /[^'"$`}]+/y, '/': /[^'"$`/]+/y };
+
+function add(reader: Reader, out: Output, text: string): void {
+  checkSize(reader, out.text.length + text.length);
+  spend(reader, text.length + 1);
+  out.text += text;
+  out.words[out.words.length - 1] += text;
+}
+
+/** As `add`, but blanks in the text end a word. */
+function addSplit(reader: Reader, out: Output, text: string): void {
+  checkSize(reader, out.text.length + text.length);
+  spend(reader, text.length + 1);
+  out.text += text;
+  // Only the outermost level's words are read.
+  if (reader.depth > 0) return;
+  const [first = '', ...rest] = text.split(/\s+/);
+  out.words[out.words.length - 1] += first;
+  for (const part of rest) out.words.push(part);
+}
+
+/** Nothing is expanded or escaped. */
+function readSingleQuoted(reader: Reader): string {
+  const end = reader.word.indexOf("'", reader.at + 1);
+  if (end === -1) throw fault(reader, 'a single quote is not closed');
+  const text = reader.word.slice(reader.at + 1, end);
+  reader.at = end + 1;
+  return text;
+}
+
+/** Variables are expanded; only `"`, `$` and the escape character can be escaped, other escapes stay as they are. */
+function readDoubleQuoted(reader: Reader): string {
+  const { word } = reader;
+  const escapeChar = reader.options.escape;
+  let text = '';
+  reader.at++;
+  let from = reader.at;
+  while (reader.at < word.length) {
+    const char = word.charAt(reader.at);
+    const next = word.charAt(reader.at + 1);
+    if (char === '"') {
+      text += word.slice(from, reader.at);
+      reader.at++;
+      return text;
+    }
+    if (char === '$') {
+      text += word.slice(from, reader.at);
+      text += readDollar(reader);
+      checkSize(reader, text.length);
+      from = reader.at;
+    } else if (char === escapeChar && (next === '"' || next === '$' || next === escapeChar)) {
+      text += word.slice(from, reader.at);
+      from = reader.at + 1;
+      reader.at += 2;
+    } else reader.at++;
+  }
+  throw fault(reader, 'a double quote is not closed');
+}
+
+/** `$name` or `${...}`; a `$` before anything else stands for itself. */
+function readDollar(reader: Reader): string {
+  reader.at++;
+  if (reader.word.charAt(reader.at) !== '{') {
+    const name = readName(reader);
+    return name === '' ? '$' : plainValue(reader, name);
+  }
+  reader.at++;
+  reader.depth++;
+  if (reader.depth > DEPTH_MAX) throw fault(reader, `it nests deeper than ${DEPTH_MAX}`);
+  const text = readBraces(reader);
+  reader.depth--;
+  return text;
+}
+
+/** After `${`. */
+function readBraces(reader: Reader): string {
+  const name = readName(reader);
+  const modifier = reader.word.charAt(reader.at++);
+  if (modifier === '') throw fault(reader, 'there is no "}" that ends a "${"');
+  if (name === '') throw fault(reader, 'there is no name after "${"');
+  switch (modifier) {
+    case '}':
+      return plainValue(reader, name);
+    case '-':
+    case '+':
+    case '?':
+      return readDefault(reader, name, { modifier, emptyIsUnset: false });
+    case ':': {
+      const second = reader.word.charAt(reader.at++);
+      if (second === '-' || second === '+' || second === '?') return readDefault(reader, name, { modifier: second, emptyIsUnset: true });
+      throw fault(reader, `there is no modifier ":${second}"`);
+    }
+    case '#':
+    case '%':
+      return readStrip(reader, name, modifier);
+    case '/':
+      return readReplace(reader, name);
+    default:
+      throw fault(reader, `there is no modifier "${modifier}"`);
+  }
+}
+
+interface Default {
+  readonly modifier: '-' | '+' | '?';
+  readonly emptyIsUnset: boolean;
+}
+
+/** `${v-w}`, `${v+w}`, `${v?w}` and their forms with a colon. */
+function readDefault(reader: Reader, name: string, { modifier, emptyIsUnset }: Default): string {
+  const { text } = readUntil(reader, { stop: '}', escapes: 'resolve' });
+  const value = look(reader, name);
+  const isSet = value !== undefined && !(emptyIsUnset && value === '');
+  if (modifier === '-') return isSet ? value : text;
+  if (modifier === '+') return isSet ? text : '';
+  if (isSet) return value;
+  const reason = text === '' ? `is not allowed to be ${value === undefined ? 'unset' : 'empty'}` : text.slice(0, 1000);
+  throw new TsbuildError('EXPANSION', `Cannot expand ${name.slice(0, 80)}: ${reason}`, {
+    hint: `Give it a value with --build-arg ${name.slice(0, 80)}=..., ARG or ENV.`,
+  });
+}
+
+/** `${v#p}` and `${v%p}`; the sign twice strips the longest match. */
+function readStrip(reader: Reader, name: string, sign: '#' | '%'): string {
+  const isTwice = reader.word.charAt(reader.at) === sign;
+  if (isTwice) reader.at++;
+  const pattern = parseGlob(readUntil(reader, { stop: '}', escapes: 'keep' }).text);
+  const chars = Array.from(look(reader, name) ?? '');
+  const forward = sign === '#';
+  const length = matchAt(forward ? pattern : reverseGlob(pattern), forward ? chars : chars.toReversed(), {
+    start: 0,
+    reach: isTwice ? 'longest' : 'shortest',
+    spend: (amount) => spend(reader, amount),
+  });
+  return (forward ? chars.slice(length ?? 0) : chars.slice(0, chars.length - (length ?? 0))).join('');
+}
+
+/** `${v/p/r}` and, with two slashes, all matches. */
+function readReplace(reader: Reader, name: string): string {
+  const isAll = reader.word.charAt(reader.at) === '/';
+  if (isAll) reader.at++;
+  const pattern = readUntil(reader, { stop: '/', escapes: 'keep' }).text;
+  const replacement = readUntil(reader, { stop: '}', escapes: 'resolve' }).text;
+  const value = look(reader, name) ?? '';
+  if (pattern === '') return value;
+  const glob = parseGlob(pattern);
+  const chars = Array.from(value);
+  let text = '';
+  let start = 0;
+  do {
+    const found = findGlob(glob, chars, { start, spend: (amount) => spend(reader, amount) });
+    if (found === undefined) break;
+    text += chars.slice(start, found.at).join('') + replacement;
+    checkSize(reader, text.length);
+    spend(reader, replacement.length);
+    start = found.at + found.length;
+    // An empty match cannot be found twice at one place.
+    if (found.length === 0) text += chars[start++] ?? '';
+  } while (isAll && start < chars.length);
+  return text + chars.slice(start).join('');
+}
+
+const NAME = /\p{Nd}+|[@*#?\-$!]|[\p{L}_][\p{L}\p{Nd}_]*/uy;
+
+/** Letters, digits and `_`; a number; or one of the shell's special parameters. Empty if none is here. */
+function readName(reader: Reader): string {
+  NAME.lastIndex = reader.at;
+  const name = NAME.exec(reader.word)?.[0] ?? '';
+  reader.at += name.length;
+  return name;
+}
+
+function plainValue(reader: Reader, name: string): string {
+  const value = look(reader, name);
+  if (value === undefined) reader.options.onUndefined?.(name);
+  return value ?? '';
+}
+
+function look(reader: Reader, name: string): string | undefined {
+  const value = reader.lookup(name);
+  spend(reader, (value?.length ?? 0) + 1);
+  return value;
+}
+
+function spend(reader: Reader, amount: number): void {
+  reader.work += amount;
+  if (reader.work > WORK_MAX) throw fault(reader, 'it takes too much work');
+}
+
+function checkSize(reader: Reader, size: number): void {
+  if (size > RESULT_MAX) throw fault(reader, 'the result is longer than 1 MiB');
+}
+
+function fault(reader: Reader, reason: string): TsbuildError {
+  const { word } = reader;
+  return new TsbuildError('EXPANSION', `Cannot expand ${word.length > 200 ? `${word.slice(0, 200)}...` : word}: ${reason}`);
+}

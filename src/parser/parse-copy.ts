@@ -1,0 +1,59 @@
+/** `COPY [flags] source... destination` and ADD, which differ in their flags. */
+import { readFlags } from './flags.ts';
+import { joinSpacedMarkers, parseMarker } from './heredoc.ts';
+import type { AddInstruction, CopyInstruction, CopySource } from './instruction.ts';
+import { readJsonForm } from './json-form.ts';
+import { notStrings } from './parse-command.ts';
+import { baseOf, type RawInstruction, syntaxError } from './raw-instruction.ts';
+import { splitBlanks } from './words.ts';
+
+const COMMON_FLAGS = { chown: 'string', chmod: 'string', link: 'boolean', exclude: 'list' } as const;
+
+export function parseCopy(raw: RawInstruction): CopyInstruction {
+  const { from, parents, link, ...flags } = readFlags(raw, { ...COMMON_FLAGS, from: 'string', parents: 'boolean' });
+  if (from !== undefined && (from === '' || from.includes('$'))) {
+    throw syntaxError(
+      raw,
+      `Cannot use ${JSON.stringify(from.slice(0, 200))} in COPY --from: ${from === '' ? 'it is empty' : 'variables are not expanded there'}`,
+      {
+        part: { kind: 'flag', name: 'from' },
+        hint:
+          from === '' ? undefined : 'Give the image a name with FROM ... AS name, where variables are expanded, and copy from that name.',
+      },
+    );
+  }
+  return { kind: 'copy', ...baseOf(raw), ...parsePaths(raw), ...flags, from, link: link ?? false, parents: parents ?? false };
+}
+
+export function parseAdd(raw: RawInstruction): AddInstruction {
+  const types = { ...COMMON_FLAGS, checksum: 'string', 'keep-git-dir': 'boolean', unpack: 'boolean' } as const;
+  const { link, 'keep-git-dir': keepGitDir, ...flags } = readFlags(raw, types);
+  return { kind: 'add', ...baseOf(raw), ...parsePaths(raw), ...flags, link: link ?? false, keepGitDir: keepGitDir ?? false };
+}
+
+/** The last path is the destination. */
+function parsePaths(raw: RawInstruction): { sources: CopySource[]; destination: string } {
+  const json = readJsonForm(raw.rest);
+  if (json.form === 'not-strings') throw notStrings(raw);
+  const words = json.form === 'strings' ? json.strings : joinSpacedMarkers(splitBlanks(raw.rest));
+  const destination = words.at(-1);
+  if (destination === undefined || words.length < 2) {
+    throw syntaxError(raw, `${raw.keyword} takes at least one source and a destination`, {
+      hint: `Write ${raw.keyword} source... destination.`,
+    });
+  }
+  if (json.form === 'strings') return { sources: json.strings.slice(0, -1).map((path) => ({ kind: 'path', path })), destination };
+  if (raw.heredocs.length > 0 && parseMarker(destination) !== undefined) {
+    throw syntaxError(raw, `${raw.keyword} cannot have a heredoc as its destination`, { part: { kind: 'argument', value: destination } });
+  }
+  return { sources: withHeredocs(raw, words.slice(0, -1)), destination };
+}
+
+/** The words that are markers stand for the heredocs in their order. */
+function withHeredocs(raw: RawInstruction, words: readonly string[]): CopySource[] {
+  const heredocs = raw.heredocs.values();
+  return words.map((path) => {
+    const heredoc = parseMarker(path) === undefined ? undefined : heredocs.next().value;
+    return heredoc === undefined ? { kind: 'path', path } : { kind: 'heredoc', heredoc };
+  });
+}

@@ -1,0 +1,48 @@
+/** Keyword → the parser of that instruction. */
+import { TsbuildError } from '../errors.ts';
+import type { Instruction } from './instruction.ts';
+import { locate } from './location.ts';
+import { parseCmd, parseEntrypoint, parseShell } from './parse-command.ts';
+import { parseAdd, parseCopy } from './parse-copy.ts';
+import { parseFrom } from './parse-from.ts';
+import { parseHealthcheck } from './parse-healthcheck.ts';
+import { parseOnbuild } from './parse-onbuild.ts';
+import { parseRun } from './parse-run.ts';
+import { parseExpose, parseMaintainer, parseStopsignal, parseUser, parseVolume, parseWorkdir } from './parse-settings.ts';
+import { parseArg, parseEnv, parseLabel } from './parse-variables.ts';
+import type { RawInstruction } from './raw-instruction.ts';
+import { didYouMean } from './suggest.ts';
+
+const PARSERS: ReadonlyMap<string, (raw: RawInstruction) => Instruction> = new Map<string, (raw: RawInstruction) => Instruction>([
+  ['FROM', parseFrom],
+  ['RUN', parseRun],
+  ['COPY', parseCopy],
+  ['ADD', parseAdd],
+  ['ENV', parseEnv],
+  ['ARG', parseArg],
+  ['LABEL', parseLabel],
+  ['WORKDIR', parseWorkdir],
+  ['USER', parseUser],
+  ['CMD', parseCmd],
+  ['ENTRYPOINT', parseEntrypoint],
+  ['EXPOSE', parseExpose],
+  ['VOLUME', parseVolume],
+  ['STOPSIGNAL', parseStopsignal],
+  ['SHELL', parseShell],
+  ['HEALTHCHECK', parseHealthcheck],
+  ['ONBUILD', (raw) => parseOnbuild(raw, parseInstruction)],
+  ['MAINTAINER', parseMaintainer],
+]);
+
+/** Throws UNKNOWN_INSTRUCTION, with the nearest keyword, or what that instruction's parser throws. */
+export function parseInstruction(raw: RawInstruction): Instruction {
+  const parse = PARSERS.get(raw.keyword);
+  if (parse !== undefined) return parse(raw);
+  throw new TsbuildError(
+    'UNKNOWN_INSTRUCTION',
+    `Unknown instruction ${raw.keyword.slice(0, 80)}${didYouMean(raw.keyword, PARSERS.keys())}`,
+    {
+      location: locate(raw.source, raw, { kind: 'keyword' }),
+    },
+  );
+}

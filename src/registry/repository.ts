@@ -1,0 +1,21 @@
+/** Paths and token scopes of a repository. Source: distribution-spec "Endpoints"; Docker's "Token Scope". */
+import type { Reference } from '../oci/reference.ts';
+
+export type Repository = Pick<Reference, 'registry' | 'repository'>;
+
+/** `/v2/library/debian`; safe in a URL, since the reference grammar allows nothing that needs escapes. */
+export function repositoryPath({ repository }: Repository): string {
+  return `/v2/${repository}`;
+}
+
+export function repositoryName({ registry, repository }: Repository): string {
+  return `${registry}/${repository}`;
+}
+
+export function pullScope(repository: string): string {
+  return `repository:${repository}:pull`;
+}
+
+export function pushScope(repository: string): string {
+  return `repository:${repository}:pull,push`;
+}

@@ -1,0 +1,97 @@
+/** A reference → the manifest of one platform, verified. Source: distribution-spec "Pulling manifests". */
+import { createHash } from 'node:crypto';
+import { TsbuildError } from '../errors.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import { digestOf } from '../oci/digest.ts';
+import type { Manifest } from '../oci/manifest.ts';
+import type { Platform } from '../oci/platform.ts';
+import { formatReference, type Reference } from '../oci/reference.ts';
+import { ACCEPTED_TYPES, type ManifestDocument, parseManifest } from './parse-manifest.ts';
+import { pullScope, repositoryPath } from './repository.ts';
+import type { RegistryRequest, Requester } from './requester.ts';
+import { selectPlatform } from './select-platform.ts';
+import type { HttpResponse } from './transport.ts';
+
+export interface ResolvedManifest {
+  readonly manifest: Manifest;
+  /** Exactly as the registry sent them: `descriptor.digest` is theirs. */
+  readonly manifestBytes: Buffer;
+  readonly descriptor: Descriptor;
+}
+
+/** What registries must take, and the most that tsbuild takes. */
+const MANIFEST_MAX = 4 * 1024 * 1024;
+const DEADLINE_MS = 60_000;
+/** An index may list indexes; nobody nests deeper. */
+const NESTING_MAX = 3;
+
+/** Throws REGISTRY_*, DIGEST_MISMATCH, IMAGE_INVALID, PLATFORM_NOT_FOUND. */
+export async function resolveManifest(requester: Requester, reference: Reference, platform: Platform): Promise<ResolvedManifest> {
+  const subject = formatReference(reference);
+  let expected: (Pick<Descriptor, 'digest'> & Partial<Descriptor>) | undefined =
+    reference.digest === undefined ? undefined : { digest: reference.digest };
+  for (let depth = 0; depth <= NESTING_MAX; depth += 1) {
+    const { bytes, document } = await fetchManifest(requester, reference, expected);
+    if (document.kind === 'manifest') {
+      const { mediaType } = document.manifest;
+      const descriptor = {
+        mediaType,
+        digest: digestOf(bytes),
+        size: bytes.length,
+        ...(expected?.platform === undefined ? {} : { platform: expected.platform }),
+      };
+      return { manifest: document.manifest, manifestBytes: bytes, descriptor };
+    }
+    expected = selectPlatform(document.index, platform, subject);
+  }
+  throw new TsbuildError('IMAGE_INVALID', `Cannot use ${subject}: its indexes are nested more than ${NESTING_MAX} deep`);
+}
+
+type Expected = Pick<Descriptor, 'digest'> & Partial<Descriptor>;
+
+async function fetchManifest(
+  requester: Requester,
+  reference: Reference,
+  expected: Expected | undefined,
+): Promise<{ bytes: Buffer; document: ManifestDocument }> {
+  const subject = formatReference(reference);
+  const request: RegistryRequest = {
+    method: 'GET',
+    registry: reference.registry,
+    target: `${repositoryPath(reference)}/manifests/${expected?.digest ?? reference.tag ?? 'latest'}`,
+    headers: { accept: ACCEPTED_TYPES.join(', ') },
+    scopes: [pullScope(reference.repository)],
+    accept: [200],
+    action: `pull ${subject}`,
+  };
+  const { response, bytes } = await requester.read(request, { maxBytes: MANIFEST_MAX, deadlineMs: DEADLINE_MS });
+  checkDigest(bytes, expected, subject);
+  checkDigestHeader(bytes, response, subject);
+  const document = parseManifest(bytes, response.header('content-type'), subject);
+  const mediaType = document.kind === 'index' ? document.index.mediaType : document.manifest.mediaType;
+  if (expected?.mediaType !== undefined && expected.mediaType !== mediaType) {
+    throw new TsbuildError('IMAGE_INVALID', `Cannot use ${subject}: its index says ${expected.mediaType}, the manifest ${mediaType}`);
+  }
+  return { bytes, document };
+}
+
+function checkDigest(bytes: Buffer, expected: Expected | undefined, subject: string): void {
+  if (expected === undefined) return;
+  if (expected.size !== undefined && expected.size !== bytes.length)
+    throw mismatch(subject, `${expected.size} bytes`, `${bytes.length} bytes`);
+  const found = digestOf(bytes);
+  if (found !== expected.digest) throw mismatch(subject, expected.digest, found);
+}
+
+/** A registry that says a digest must say the right one. */
+function checkDigestHeader(bytes: Buffer, response: HttpResponse, subject: string): void {
+  const said = response.header('docker-content-digest');
+  if (said === undefined) return;
+  const [, algorithm, hex] = /^(sha256|sha512):([a-f0-9]+)$/.exec(said) ?? [];
+  const found = algorithm === undefined ? digestOf(bytes) : `${algorithm}:${createHash(algorithm).update(bytes).digest('hex')}`;
+  if (algorithm === undefined || hex === undefined || found !== said) throw mismatch(subject, JSON.stringify(said.slice(0, 150)), found);
+}
+
+function mismatch(subject: string, expected: string, found: string): TsbuildError {
+  return new TsbuildError('DIGEST_MISMATCH', `Cannot accept the manifest of ${subject}: expected ${expected}, found ${found}`);
+}

@@ -1,0 +1,190 @@
+/** One HTTP exchange: no redirects, no credentials, no second try. The only file that imports undici, and only at the first request. */
+import { lookup } from 'node:dns/promises';
+import { setMaxListeners } from 'node:events';
+import type { Agent, Dispatcher } from 'undici';
+import { readRegistryCertificates } from './certificates.ts';
+import type { Endpoint } from './endpoint.ts';
+import { guardedLookup } from './guarded-lookup.ts';
+import { type HostScope, isLoopbackHost, mayLeadTo, scopeOfAddress, scopeOfHost } from './host-scope.ts';
+import { interruption } from './interruption.ts';
+import { networkError, refusedTarget } from './network-error.ts';
+
+export interface HttpRequest {
+  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH';
+  readonly url: URL;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: Buffer | AsyncIterable<Buffer> | undefined;
+  /** Longest wait for the headers of the answer; the transport's own limit where absent. */
+  readonly answerMs?: number | undefined;
+  /** What is being done, for messages, such as `pull docker.io/library/debian:latest`. */
+  readonly action: string;
+}
+
+export interface HttpResponse {
+  readonly url: URL;
+  readonly status: number;
+  /** One value; the first where the server repeats it. Names in lower case. */
+  header(name: string): string | undefined;
+  headers(name: string): readonly string[];
+  /** Raw bytes: no content coding is undone. Throws RegistryError where the connection breaks or stalls. */
+  readonly body: AsyncIterable<Buffer>;
+  /** Drops what is left of the body. */
+  discard(): void;
+}
+
+export interface TransportOptions {
+  readonly signal: AbortSignal;
+  /** Longest silence while bytes should move. */
+  readonly idleMs: number;
+  readonly connectMs: number;
+  /** Directory with `<host>/*.crt`, as Docker's `/etc/docker/certs.d`. */
+  readonly certificatesDir: string;
+}
+
+export interface Transport {
+  send(request: HttpRequest, endpoint: Endpoint): Promise<HttpResponse>;
+  close(): Promise<void>;
+}
+
+/** Bytes of all headers of one answer. */
+const HEADERS_MAX = 64 * 1024;
+/** undici allows itself more sockets than a registry likes. */
+const CONNECTIONS = 16;
+/** Fewer bytes than this in one idle time are as good as none. */
+const TRICKLE_BYTES = 4096;
+
+export function openTransport(options: TransportOptions): Transport {
+  const dispatchers = new Map<string, Promise<Dispatcher>>();
+  // Our own signal, since each request under way listens to it: more than the ten that Node takes for a leak.
+  const signal = AbortSignal.any([options.signal]);
+  setMaxListeners(0, signal);
+  return {
+    async send(request, endpoint) {
+      await checkLiteral(request, endpoint);
+      const foreign = request.url.origin !== endpoint.origin;
+      const proxied = !isLoopbackHost(request.url.hostname) && proxyConfigured();
+      const key = `${endpoint.origin} ${foreign ? 'foreign' : 'home'} ${proxied ? 'proxied' : 'direct'}`;
+      const found = dispatchers.get(key) ?? openDispatcher(options, endpoint, { foreign, proxied });
+      dispatchers.set(key, found);
+      return exchange(await found, request, { signal, idleMs: options.idleMs });
+    },
+    async close() {
+      for (const dispatcher of dispatchers.values()) await (await dispatcher).destroy();
+    },
+  };
+}
+
+interface Route {
+  readonly foreign: boolean;
+  readonly proxied: boolean;
+}
+
+async function openDispatcher(options: TransportOptions, endpoint: Endpoint, { foreign, proxied }: Route): Promise<Dispatcher> {
+  const { Agent, EnvHttpProxyAgent } = await import('undici');
+  const certificates = foreign ? undefined : await readRegistryCertificates(options.certificatesDir, new URL(endpoint.origin).host);
+  // Said here so that NODE_TLS_REJECT_UNAUTHORIZED and --tls-min-v1.0 cannot say otherwise.
+  const tls = { rejectUnauthorized: true, minVersion: 'TLSv1.2' as const, ...(certificates === undefined ? {} : { ca: certificates }) };
+  const settings: Agent.Options = {
+    connections: CONNECTIONS,
+    headersTimeout: options.idleMs,
+    bodyTimeout: options.idleMs,
+    maxHeaderSize: HEADERS_MAX,
+    connect: {
+      ...tls,
+      timeout: options.connectMs,
+      autoSelectFamily: true,
+      ...(foreign ? { lookup: guardedLookup(() => scopesOf(endpoint)) } : {}),
+    },
+  };
+  return proxied ? new EnvHttpProxyAgent({ ...settings, requestTls: tls, proxyTls: tls }) : new Agent(settings);
+}
+
+function proxyConfigured(): boolean {
+  return ['http_proxy', 'HTTP_PROXY', 'https_proxy', 'HTTPS_PROXY'].some((name) => (process.env[name] ?? '') !== '');
+}
+
+interface ExchangeLimits {
+  readonly signal: AbortSignal;
+  readonly idleMs: number;
+}
+
+async function exchange(dispatcher: Dispatcher, request: HttpRequest, limits: ExchangeLimits): Promise<HttpResponse> {
+  const { signal } = limits;
+  throwIfAborted(signal, request);
+  const { origin, pathname, search } = request.url;
+  try {
+    const response = await dispatcher.request({
+      origin,
+      path: pathname + search,
+      method: request.method,
+      headers: request.headers,
+      signal,
+      ...(request.answerMs === undefined ? {} : { headersTimeout: request.answerMs }),
+      ...(request.body === undefined ? {} : { body: request.body as Buffer }),
+    });
+    return asResponse(response, request, limits);
+  } catch (error) {
+    throwIfAborted(signal, request);
+    throw networkError(error, request);
+  }
+}
+
+function asResponse({ statusCode, headers, body }: Dispatcher.ResponseData, request: HttpRequest, limits: ExchangeLimits): HttpResponse {
+  // A body that nobody reads any more may fail after the fact; its reader has been told already.
+  body.on('error', () => {});
+  const valuesOf = (name: string): readonly string[] => {
+    const value = Object.hasOwn(headers, name) ? headers[name] : undefined;
+    return value === undefined ? [] : typeof value === 'string' ? [value] : value;
+  };
+  return {
+    url: request.url,
+    status: statusCode,
+    header: (name) => valuesOf(name)[0],
+    headers: valuesOf,
+    body: readBody(body, request, limits),
+    discard: () => void body.destroy(),
+  };
+}
+
+/** undici notices silence; this notices a trickle too. Time that the reader takes does not count. */
+async function* readBody(body: AsyncIterable<Buffer>, request: HttpRequest, { signal, idleMs }: ExchangeLimits): AsyncGenerator<Buffer> {
+  let [asked, waited, bytes] = [performance.now(), 0, 0];
+  try {
+    for await (const chunk of body) {
+      waited += performance.now() - asked;
+      bytes += chunk.length;
+      if (waited > idleMs) {
+        if (bytes < TRICKLE_BYTES) throw Object.assign(new Error('trickle'), { code: 'UND_ERR_BODY_TIMEOUT' });
+        waited = 0;
+        bytes = 0;
+      }
+      yield chunk;
+      asked = performance.now();
+    }
+  } catch (error) {
+    throwIfAborted(signal, request);
+    throw networkError(error, request);
+  }
+}
+
+function throwIfAborted(signal: AbortSignal, { action }: HttpRequest): void {
+  if (signal.aborted) throw interruption(signal, action);
+}
+
+/** A host that the registry named as an address literal is not looked up, so it is checked here. */
+async function checkLiteral(request: HttpRequest, endpoint: Endpoint): Promise<void> {
+  const { url } = request;
+  const scope = scopeOfHost(url.hostname);
+  if (url.origin === endpoint.origin || scope === undefined || scope === 'public') return;
+  if (!mayLeadTo(await scopesOf(endpoint), scope)) throw refusedTarget(request, url.hostname);
+}
+
+async function scopesOf(endpoint: Endpoint): Promise<HostScope[]> {
+  const known = scopeOfHost(endpoint.hostname);
+  if (known !== undefined) return [known];
+  const addresses = await lookup(endpoint.hostname, { all: true }).catch((error: NodeJS.ErrnoException) => {
+    if (error.syscall === 'getaddrinfo') return [];
+    throw error;
+  });
+  return addresses.map(({ address }) => scopeOfAddress(address));
+}

@@ -5,7 +5,9 @@ import path from 'node:path';
 import type { Bench, Figure } from './_workload.ts';
 
 export function largeLayer(bench: Bench): Figure[] {
-  const context = bench.context({ Dockerfile: 'FROM busybox\nRUN dd if=/dev/zero of=/zeros bs=1M count=768 && dd if=/dev/urandom of=/noise bs=1M count=256\n' });
+  const context = bench.context({
+    Dockerfile: 'FROM busybox\nRUN dd if=/dev/zero of=/zeros bs=1M count=768 && dd if=/dev/urandom of=/noise bs=1M count=256\n',
+  });
   const report = path.join(bench.directory, 'time');
   const env = { ...process.env, TSBUILD_ROOT: path.join(bench.directory, 'state'), NODE_EXTRA_CA_CERTS: undefined };
   const args = ['-f', '%M %e', '-o', report, process.execPath, path.resolve('bin/tsbuild'), '-t', 'large:1', context];

@@ -15,7 +15,8 @@ for (const name of process.argv.length > 2 ? process.argv.slice(2) : WORKLOADS.k
   if (workload === undefined) throw new Error(`No workload ${name}: ${[...WORKLOADS.keys()].join(', ')}`);
   using bench = openBench();
   for (const figure of workload(bench)) {
-    const promise = figure.atMost === undefined ? '' : `  (at most ${figure.atMost} ${figure.unit}${figure.value <= figure.atMost ? '' : ', NOT MET'})`;
+    const promise =
+      figure.atMost === undefined ? '' : `  (at most ${figure.atMost} ${figure.unit}${figure.value <= figure.atMost ? '' : ', NOT MET'})`;
     console.log(`${figure.name.padEnd(50)} ${figure.value.toFixed(1).padStart(8)} ${figure.unit}${promise}`);
   }
 }

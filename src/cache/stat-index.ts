@@ -4,8 +4,8 @@
  * file written again within one clock tick of the read could look the same (the "racy git" problem).
  */
 import { createHash } from 'node:crypto';
-import { openRecordFiles, type RecordFiles } from './record-files.ts';
 import path from 'node:path';
+import { openRecordFiles, type RecordFiles } from './record-files.ts';
 
 /** What must be equal for a digest to be used again. */
 export interface FileStamp {
@@ -47,7 +47,11 @@ export function openStatIndex(root: string, directory: string): StatIndex {
       if (Number(stamp.ctimeNs / 1_000_000n) + TICK_MS < readAtMs) used.set(file, [stampText(stamp), digest]);
     },
     save() {
-      if (changed) records.set(key, [...used].map(([file, [stamp, digest]]) => [file, stamp, digest]));
+      if (changed)
+        records.set(
+          key,
+          [...used].map(([file, [stamp, digest]]) => [file, stamp, digest]),
+        );
       changed = false;
     },
   };
@@ -58,5 +62,7 @@ function stampText({ size, mtimeNs, ctimeNs }: FileStamp): string {
 }
 
 function isIndexRecord(value: unknown): value is IndexRecord {
-  return Array.isArray(value) && value.every((row) => Array.isArray(row) && row.length === 3 && row.every((cell) => typeof cell === 'string'));
+  return (
+    Array.isArray(value) && value.every((row) => Array.isArray(row) && row.length === 3 && row.every((cell) => typeof cell === 'string'))
+  );
 }

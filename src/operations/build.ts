@@ -1,19 +1,21 @@
 /** The parts of a build that are neither parsing, planning nor running: what to read, where bases come from, where the result goes. */
+
+import { availableParallelism } from 'node:os';
+import path from 'node:path';
+import pLimit from 'p-limit';
 import type { AssembledImage } from '../builder/execute/assemble-result.ts';
 import type { BuildContext, BuildResources } from '../builder/execute/resources.ts';
 import type { BuildPlan } from '../builder/plan/build-plan.ts';
+import type { PlanOptions } from '../builder/plan/plan-build.ts';
 import { openStatIndex, type StatIndex } from '../cache/stat-index.ts';
 import { type DirectoryContext, openDirectoryContext } from '../context/directory-context.ts';
 import { readIgnoreFile } from '../context/read-ignore-file.ts';
 import type { PlanEvent } from '../events.ts';
-import { storeImage } from '../exporters/image-exporter.ts';
+import { tagImage } from '../exporters/image-exporter.ts';
 import { pushImage } from '../exporters/registry-exporter.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { ImageConfig } from '../oci/image-config.ts';
 import { formatReference, parseReference } from '../oci/reference.ts';
-import { availableParallelism } from 'node:os';
-import path from 'node:path';
-import pLimit from 'p-limit';
 import type { CommonOptions, Session } from '../session.ts';
 import { baseImage } from './base-image.ts';
 
@@ -74,6 +76,12 @@ export function buildResources(session: Session, options: BuildOptions): BuildRe
   };
 }
 
+/** What planning needs to know of the caller: the target, arguments, platforms. */
+export function planOptions(session: Session, options: BuildOptions): PlanOptions {
+  const buildArgs = new Map(Object.entries(options.buildArgs ?? {}));
+  return { target: options.target, buildArgs, platform: session.platform, buildPlatform: session.platform };
+}
+
 /** The first event of a build. */
 export function planEvent(plan: BuildPlan): PlanEvent {
   return { kind: 'plan', stages: plan.stages.map(({ name, steps }) => ({ name, steps: steps.map(({ label }) => label) })) };
@@ -81,12 +89,11 @@ export function planEvent(plan: BuildPlan): PlanEvent {
 
 /** Names the image in the store and, where asked for, pushes it under each name. */
 export async function exportImage(session: Session, image: AssembledImage, options: BuildOptions): Promise<BuildResult> {
-  const names = (options.tags ?? []).map((tag) => formatReference(parseReference(tag)));
-  await storeImage(session, image.descriptor, names);
-  if (options.push === true) {
-    for (const name of names) await pushImage(session, name);
-  }
-  return { digest: image.descriptor.digest, imageId: image.imageId, names, size: image.size, config: image.config };
+  const names = (options.tags ?? []).map(parseReference);
+  await tagImage(session, image.descriptor, names);
+  for (const name of options.push === true ? names : []) await pushImage(session, image.descriptor, name);
+  const { imageId, size, config } = image;
+  return { digest: image.descriptor.digest, imageId, names: names.map(formatReference), size, config };
 }
 
 function lazyContext(root: string, options: BuildOptions): BuildContext & Disposable {
@@ -94,7 +101,10 @@ function lazyContext(root: string, options: BuildOptions): BuildContext & Dispos
   let known: StatIndex | undefined;
   return {
     tree() {
-      tree ??= openDirectoryContext(options.context, readIgnoreFile(options.context, options.dockerfile ?? path.join(options.context, 'Dockerfile')));
+      tree ??= openDirectoryContext(
+        options.context,
+        readIgnoreFile(options.context, options.dockerfile ?? path.join(options.context, 'Dockerfile')),
+      );
       return tree;
     },
     known() {

@@ -2,7 +2,16 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { baseKey, type RunIngredients, stepKey } from '../../src/cache/cache-key.ts';
 
-const RUN: RunIngredients = { kind: 'run', parent: baseKey([]), argv: ['sh', '-c', 'x'], env: ['A=1', 'B=2'], cwd: '/', user: '', network: 'default', hostNames: [] };
+const RUN: RunIngredients = {
+  kind: 'run',
+  parent: baseKey([]),
+  argv: ['sh', '-c', 'x'],
+  env: ['A=1', 'B=2'],
+  cwd: '/',
+  user: '',
+  network: 'default',
+  hostNames: [],
+};
 
 describe('stepKey()', () => {
   test('misses when any ingredient of a RUN changes', () => {
@@ -25,7 +34,13 @@ describe('stepKey()', () => {
 
   test('does not confuse neighbouring fields', () => {
     const copy = { kind: 'copy' as const, parent: baseKey([]), sources: ['ab'], destination: 'c', cwd: '/', chown: '', chmod: '' };
-    const keys = [copy, { ...copy, sources: ['a', 'b'] }, { ...copy, sources: ['a'], destination: 'bc' }, { ...copy, chown: '1', chmod: '' }, { ...copy, chown: '', chmod: '1' }].map(stepKey);
+    const keys = [
+      copy,
+      { ...copy, sources: ['a', 'b'] },
+      { ...copy, sources: ['a'], destination: 'bc' },
+      { ...copy, chown: '1', chmod: '' },
+      { ...copy, chown: '', chmod: '1' },
+    ].map(stepKey);
     assert.equal(new Set(keys).size, keys.length);
   });
 

@@ -22,7 +22,12 @@ describe('openStatIndex()', () => {
     const again = openStatIndex(root, '/context');
     assert.equal(again.get('a', STAMP), 'digest');
     assert.equal(openStatIndex(root, '/other').get('a', STAMP), undefined);
-    for (const other of [{ ...STAMP, size: 4 }, { ...STAMP, mtimeNs: 6n }, { ...STAMP, ctimeNs: 7n }]) assert.equal(again.get('a', other), undefined);
+    for (const other of [
+      { ...STAMP, size: 4 },
+      { ...STAMP, mtimeNs: 6n },
+      { ...STAMP, ctimeNs: 7n },
+    ])
+      assert.equal(again.get('a', other), undefined);
   });
 
   test('does not trust a file that changed within a clock tick of being read', () => {

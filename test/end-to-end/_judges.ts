@@ -1,11 +1,12 @@
 /** Independent judges of what we build: a real registry, skopeo, umoci. */
+
+import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import assert from 'node:assert/strict';
 import { startRegistry } from '../registry/_docker-registry.ts';
 import type { World } from './_world.ts';
 
@@ -22,8 +23,11 @@ export async function judgeImages(world: World): Promise<number> {
   await using registry = await startRegistry();
   const directory = mkdtempSync(path.join(tmpdir(), 'tsbuild-judges-'));
   try {
-    const names = (await world.succeed(['images', '--quiet', '--names'])).split('\n').filter((name) => name !== '' && !name.includes('127.0.0.1'));
-    for (const [index, name] of names.entries()) await judge(world, { name, remote: `${registry.host}/judged-${index}:1`, layout: path.join(directory, `oci-${index}`) });
+    const names = (await world.succeed(['images', '--quiet', '--names']))
+      .split('\n')
+      .filter((name) => name !== '' && !name.includes('127.0.0.1'));
+    for (const [index, name] of names.entries())
+      await judge(world, { name, remote: `${registry.host}/judged-${index}:1`, layout: path.join(directory, `oci-${index}`) });
     return names.length;
   } finally {
     rmSync(directory, { recursive: true, force: true });
@@ -45,18 +49,29 @@ async function judge(world: World, { name, remote, layout }: { name: string; rem
 
 /** `skopeo copy` from a plain-HTTP registry on loopback into an OCI layout under the tag `judged`. */
 export function copyBack(remote: string, layout: string): void {
-  execFileSync('skopeo', ['--insecure-policy', 'copy', '--preserve-digests', '--src-tls-verify=false', `docker://${remote}`, `oci:${layout}:judged`], { stdio: 'pipe' });
+  execFileSync(
+    'skopeo',
+    ['--insecure-policy', 'copy', '--preserve-digests', '--src-tls-verify=false', `docker://${remote}`, `oci:${layout}:judged`],
+    { stdio: 'pipe' },
+  );
 }
 
 function checkLayout(name: string, layout: string, digest: string): void {
   const blob = (of: string) => readFileSync(path.join(layout, 'blobs', 'sha256', of.slice('sha256:'.length)));
   const manifest = JSON.parse(blob(digest).toString()) as Manifest;
-  const config = JSON.parse(blob(manifest.config.digest).toString()) as { rootfs: { diff_ids: string[] }; history: { empty_layer?: boolean }[] };
+  const config = JSON.parse(blob(manifest.config.digest).toString()) as {
+    rootfs: { diff_ids: string[] };
+    history: { empty_layer?: boolean }[];
+  };
   for (const { digest: of, size } of [manifest.config, ...manifest.layers]) {
     assert.equal(sha256(blob(of)), of, `${name}: a blob is not its digest`);
     assert.equal(blob(of).length, size, `${name}: a blob has another size`);
   }
-  assert.deepEqual(manifest.layers.map((layer) => sha256(gunzipSync(blob(layer.digest)))), config.rootfs.diff_ids, `${name}: diffIDs`);
+  assert.deepEqual(
+    manifest.layers.map((layer) => sha256(gunzipSync(blob(layer.digest)))),
+    config.rootfs.diff_ids,
+    `${name}: diffIDs`,
+  );
   assert.equal(config.history.filter((entry) => entry.empty_layer !== true).length, manifest.layers.length, `${name}: history`);
 }
 

@@ -18,9 +18,15 @@ export interface World extends AsyncDisposable {
   readonly root: string;
   /** Makes a context of `files` (path → content; a trailing slash makes a directory) and returns its path. */
   context(files: Readonly<Record<string, string | Buffer>>): string;
-  tsbuild(args: readonly string[], options?: { env?: NodeJS.ProcessEnv; cwd?: string; root?: string; input?: string | Buffer }): Promise<CommandResult>;
+  tsbuild(
+    args: readonly string[],
+    options?: { env?: NodeJS.ProcessEnv; cwd?: string; root?: string; input?: string | Buffer },
+  ): Promise<CommandResult>;
   /** As `tsbuild`, but a failure throws with all output; returns stdout without its line break. */
-  succeed(args: readonly string[], options?: { env?: NodeJS.ProcessEnv; cwd?: string; root?: string; input?: string | Buffer }): Promise<string>;
+  succeed(
+    args: readonly string[],
+    options?: { env?: NodeJS.ProcessEnv; cwd?: string; root?: string; input?: string | Buffer },
+  ): Promise<string>;
 }
 
 export const BIN = path.resolve('bin/tsbuild');
@@ -55,7 +61,8 @@ export function emptyWorld(): World {
     tsbuild,
     async succeed(args, options) {
       const result = await tsbuild(args, options);
-      if (result.code !== 0) throw new Error(`tsbuild ${args.join(' ')} ended with ${result.code ?? result.signal}\n${result.stderr}\n${result.stdout}`);
+      if (result.code !== 0)
+        throw new Error(`tsbuild ${args.join(' ')} ended with ${result.code ?? result.signal}\n${result.stderr}\n${result.stdout}`);
       return result.stdout.trimEnd();
     },
     async [Symbol.asyncDispose]() {

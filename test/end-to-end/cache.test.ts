@@ -11,7 +11,16 @@ before(async () => {
 });
 after(async () => await world[Symbol.asyncDispose]());
 
-const DOCKERFILE = ['FROM busybox AS tools', 'RUN echo tool > /tool', 'FROM busybox', 'COPY lib /lib-copy', 'RUN echo built > /built', 'COPY app /app', 'RUN cat /app/main > /main', 'COPY --from=tools /tool /tool'].join('\n');
+const DOCKERFILE = [
+  'FROM busybox AS tools',
+  'RUN echo tool > /tool',
+  'FROM busybox',
+  'COPY lib /lib-copy',
+  'RUN echo built > /built',
+  'COPY app /app',
+  'RUN cat /app/main > /main',
+  'COPY --from=tools /tool /tool',
+].join('\n');
 
 function outcomes(stderr: string): Record<string, number> {
   const count = (pattern: RegExp) => stderr.match(pattern)?.length ?? 0;
@@ -50,7 +59,11 @@ describe('the cache', () => {
   });
 
   test('clean stores give the same layer digests for COPY and WORKDIR steps', async () => {
-    const context = world.context({ Dockerfile: 'FROM scratch\nWORKDIR /w\nCOPY lib deep/er/\nCOPY lib/a /x/y/z\n', 'lib/a': 'a', 'lib/b/c': 'c' });
+    const context = world.context({
+      Dockerfile: 'FROM scratch\nWORKDIR /w\nCOPY lib deep/er/\nCOPY lib/a /x/y/z\n',
+      'lib/a': 'a',
+      'lib/b/c': 'c',
+    });
     const layersIn = async (root: string) => {
       await world.succeed(['-t', 'r:1', context], { root });
       const { manifest } = JSON.parse(await world.succeed(['inspect', 'r:1'], { root })) as { manifest: { layers: unknown[] } };

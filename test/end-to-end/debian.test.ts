@@ -14,7 +14,9 @@ before(() => {
 });
 after(async () => await world[Symbol.asyncDispose]());
 
-test('examples/hello builds on a real Debian with apt in RUN, is pushed, comes back through skopeo, and runs', { timeout: 20 * 60_000 }, async () => {
+test('examples/hello builds on a real Debian with apt in RUN, is pushed, comes back through skopeo, and runs', {
+  timeout: 20 * 60_000,
+}, async () => {
   const rootfs = path.join(world.directory, 'debian.tar');
   execFileSync('scripts/debian-rootfs.sh', [rootfs], { stdio: 'inherit' });
   await world.succeed(['import', rootfs, 'debian:bookworm']);

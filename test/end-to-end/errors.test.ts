@@ -84,7 +84,9 @@ describe('bad input ends with one message', () => {
     const context = world.context({ Dockerfile: 'FROM scratch\nCOPY big /big\n', big: 'x'.repeat(20 << 20) });
     // A file system of 16 MiB in a mount namespace of its own, so that nothing stays mounted.
     const script = `mount -t tmpfs -o size=16m tmpfs ${small} && "$0" "$1" -t full:1 ${context}; code=$?; "$0" "$1" images >&2; df -k --output=used ${small} | tail -1; exit $code`;
-    const result = await runCommand('unshare', ['-m', 'sh', '-c', script, process.execPath, BIN], { env: { ...process.env, TSBUILD_ROOT: `${small}/state` } });
+    const result = await runCommand('unshare', ['-m', 'sh', '-c', script, process.execPath, BIN], {
+      env: { ...process.env, TSBUILD_ROOT: `${small}/state` },
+    });
     assert.equal(result.code, 74, result.stderr);
     assert.match(result.stderr, /NO_SPACE/);
     assert.ok(Number(result.stdout.trim().split('\n').at(-1)) < 2000, `space was given back: ${result.stdout} KiB used`);
@@ -113,9 +115,13 @@ describe('bad input ends with one message', () => {
     const context = world.context({ Dockerfile: 'FROM busybox\nRUN true\n' });
     const tar = path.join(world.directory, 'busybox.tar');
     const script = `"$0" "$1" import ${tar} busybox >&2 && "$0" "$1" -t x:1 ${context}`;
-    const result = await runCommand('setpriv', ['--reuid=65534', '--regid=65534', '--clear-groups', 'sh', '-c', script, process.execPath, BIN], {
-      env: { PATH: process.env['PATH'], HOME: home, TSBUILD_ROOT: path.join(home, 'state') },
-    });
+    const result = await runCommand(
+      'setpriv',
+      ['--reuid=65534', '--regid=65534', '--clear-groups', 'sh', '-c', script, process.execPath, BIN],
+      {
+        env: { PATH: process.env['PATH'], HOME: home, TSBUILD_ROOT: path.join(home, 'state') },
+      },
+    );
     assert.equal(result.code, 1, result.stderr);
     assert.match(result.stderr, /ERR_TSBUILD_PRIVILEGE/);
     assert.ok(existsSync(path.join(home, 'state')));

@@ -15,7 +15,14 @@ after(async () => await world[Symbol.asyncDispose]());
 
 const ROUNDS = Number(process.env['TSBUILD_INTERRUPTS'] ?? 100);
 /** Every step starts a daemon that ignores signals: only the end of its PID namespace ends it. */
-const DOCKERFILE = ['FROM busybox AS a', ...Array.from({ length: 6 }, (_, i) => `RUN (trap "" INT TERM HUP; setsid sleep 4242 &) ; echo ${i} > /f${i}; sleep 0.05`), 'FROM busybox', 'COPY . /context', 'RUN sleep 0.3; echo x > /x', 'COPY --from=a /f5 /f5'].join('\n');
+const DOCKERFILE = [
+  'FROM busybox AS a',
+  ...Array.from({ length: 6 }, (_, i) => `RUN (trap "" INT TERM HUP; setsid sleep 4242 &) ; echo ${i} > /f${i}; sleep 0.05`),
+  'FROM busybox',
+  'COPY . /context',
+  'RUN sleep 0.3; echo x > /x',
+  'COPY --from=a /f5 /f5',
+].join('\n');
 
 /** What a machine shows of containers: processes by command line, mount namespaces, network interfaces, cgroups. */
 function machineState(): { processes: number; namespaces: Set<string>; interfaces: string[]; cgroups: string[]; mounts: number } {
@@ -40,13 +47,19 @@ function machineState(): { processes: number; namespaces: Set<string>; interface
 }
 
 test(`SIGINT, SIGTERM and SIGKILL at ${ROUNDS} random moments leave nothing and harm nothing`, { timeout: 20 * 60_000 }, async () => {
-  const context = world.context({ Dockerfile: DOCKERFILE, ...Object.fromEntries(Array.from({ length: 50 }, (_, i) => [`f${i}`, 'x'.repeat(1000 * i)])) });
+  const context = world.context({
+    Dockerfile: DOCKERFILE,
+    ...Object.fromEntries(Array.from({ length: 50 }, (_, i) => [`f${i}`, 'x'.repeat(1000 * i)])),
+  });
   const keep = await world.succeed(['-t', 'keep:1', world.context({ Dockerfile: 'FROM busybox\nRUN echo kept > /kept\n' })]);
   const before = machineState();
   const codes = new Map<string, number>();
   for (let round = 0; round < ROUNDS; round++) {
     const signal = (['SIGINT', 'SIGTERM', 'SIGKILL'] as const)[round % 3] ?? 'SIGKILL';
-    const child = spawn(process.execPath, [BIN, '-t', 'doomed:1', '--no-cache', context], { env: { ...process.env, TSBUILD_ROOT: world.root }, stdio: 'ignore' });
+    const child = spawn(process.execPath, [BIN, '-t', 'doomed:1', '--no-cache', context], {
+      env: { ...process.env, TSBUILD_ROOT: world.root },
+      stdio: 'ignore',
+    });
     const ended = new Promise<string>((resolve) => child.on('exit', (code, by) => resolve(`${signal} → ${code ?? by}`)));
     await sleep(Math.random() * 1500);
     child.kill(signal);

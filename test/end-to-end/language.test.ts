@@ -10,7 +10,9 @@ before(async () => {
 after(async () => await world[Symbol.asyncDispose]());
 
 /** Builds and returns what `tsbuild inspect` says, parsed. */
-async function inspect(name: string): Promise<{ config: { config: Record<string, unknown>; history: Record<string, unknown>[]; rootfs: { diff_ids: string[] } } }> {
+async function inspect(
+  name: string,
+): Promise<{ config: { config: Record<string, unknown>; history: Record<string, unknown>[]; rootfs: { diff_ids: string[] } } }> {
   return JSON.parse(await world.succeed(['inspect', name]));
 }
 
@@ -33,7 +35,10 @@ describe('tsbuild build', () => {
   });
 
   test('RUN in shell and exec form writes files that later steps and the image have', async () => {
-    const output = await buildAndRun('FROM busybox\nRUN echo one > /a && echo two > /b\nRUN ["/bin/sh", "-c", "cat /a /b > /c"]\n', ['cat', '/c']);
+    const output = await buildAndRun('FROM busybox\nRUN echo one > /a && echo two > /b\nRUN ["/bin/sh", "-c", "cat /a /b > /c"]\n', [
+      'cat',
+      '/c',
+    ]);
     assert.equal(output, 'one\ntwo');
   });
 
@@ -49,14 +54,20 @@ describe('tsbuild build', () => {
       'SHELL ["/bin/sh", "-eu", "-c"]',
       'RUN { echo "$GREETING $A $B"; pwd; id -u; id -g; id -G; echo $HOME; umask; } > /out/facts',
     ].join('\n');
-    assert.equal(await buildAndRun(dockerfile, ['cat', '/out/facts']), 'inner 1 two words\n/work/deep\n1000\n1000\n1000 10\n/home/app\n0022');
+    assert.equal(
+      await buildAndRun(dockerfile, ['cat', '/out/facts']),
+      'inner 1 two words\n/work/deep\n1000\n1000\n1000 10\n/home/app\n0022',
+    );
   });
 
   test('--build-arg beats the default, and a RUN sees no other variable of the caller', async () => {
     const context = world.context({ Dockerfile: 'FROM busybox\nARG X=default\nRUN env > /env\n' });
     await world.succeed(['-t', 'env:1', '--build-arg', 'X=given', context], { env: { CANARY: 'secret' } });
     const lines = (await world.succeed(['run', 'env:1', 'cat', '/env'])).split('\n').sort();
-    assert.deepEqual(lines.filter((line) => !/^(SHLVL|PWD|_)=/.test(line)), ['HOME=/root', 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'X=given']);
+    assert.deepEqual(
+      lines.filter((line) => !/^(SHLVL|PWD|_)=/.test(line)),
+      ['HOME=/root', 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'X=given'],
+    );
   });
 
   test('COPY places files, directories, globs and links as the reference manual says', async () => {
@@ -72,7 +83,14 @@ describe('tsbuild build', () => {
       'COPY --chown=app:wheel --chmod=0640 a.txt /owned/',
       'RUN find /app /abs /owned | sort > /list && stat -c "%U:%G %a" /owned/a.txt /owned /app/a.txt >> /list',
     ].join('\n');
-    const output = await buildAndRun(dockerfile, ['cat', '/list'], { 'a.txt': 'a', 'b.txt': 'b', 'dir/x': 'x', 'dir/sub/y': 'y', 'r.md': 'r', 'c.md': 'c' });
+    const output = await buildAndRun(dockerfile, ['cat', '/list'], {
+      'a.txt': 'a',
+      'b.txt': 'b',
+      'dir/x': 'x',
+      'dir/sub/y': 'y',
+      'r.md': 'r',
+      'c.md': 'c',
+    });
     assert.deepEqual(output.split('\n'), [
       ...['/abs', '/abs/sub', '/abs/sub/y', '/abs/x', '/app', '/app/a.txt', '/app/b.txt', '/app/docs', '/app/docs/c.md', '/app/docs/r.md'],
       ...['/app/into', '/app/into/sub', '/app/into/sub/y', '/app/into/x', '/app/renamed.txt', '/owned', '/owned/a.txt'],
@@ -81,10 +99,27 @@ describe('tsbuild build', () => {
   });
 
   test('.dockerignore hides files from COPY and the error names its line', async () => {
-    const context = world.context({ Dockerfile: 'FROM busybox\nCOPY . /all\nRUN find /all | sort > /list\n', '.dockerignore': '*.log\nsecret\n!keep.log\n', 'a.log': '', 'keep.log': '', 'secret/key': '', 'b.txt': '' });
+    const context = world.context({
+      Dockerfile: 'FROM busybox\nCOPY . /all\nRUN find /all | sort > /list\n',
+      '.dockerignore': '*.log\nsecret\n!keep.log\n',
+      'a.log': '',
+      'keep.log': '',
+      'secret/key': '',
+      'b.txt': '',
+    });
     await world.succeed(['-t', 'ignore:1', context]);
-    assert.deepEqual((await world.succeed(['run', 'ignore:1', 'cat', '/list'])).split('\n'), ['/all', '/all/.dockerignore', '/all/Dockerfile', '/all/b.txt', '/all/keep.log']);
-    const other = world.context({ Dockerfile: 'FROM busybox\nCOPY secret/key /key\n', '.dockerignore': '# no\nsecret\n', 'secret/key': '' });
+    assert.deepEqual((await world.succeed(['run', 'ignore:1', 'cat', '/list'])).split('\n'), [
+      '/all',
+      '/all/.dockerignore',
+      '/all/Dockerfile',
+      '/all/b.txt',
+      '/all/keep.log',
+    ]);
+    const other = world.context({
+      Dockerfile: 'FROM busybox\nCOPY secret/key /key\n',
+      '.dockerignore': '# no\nsecret\n',
+      'secret/key': '',
+    });
     const failed = await world.tsbuild(['-t', 'ignore:2', other]);
     assert.equal(failed.code, 1);
     assert.match(failed.stderr, /excluded by .dockerignore line 2/);
@@ -137,14 +172,24 @@ describe('tsbuild build', () => {
   });
 
   test('a stage that the target does not need is neither run nor resolved', async () => {
-    const context = world.context({ Dockerfile: 'FROM no.such.registry.invalid/x AS unused\nRUN exit 1\nFROM busybox AS used\nRUN true\nFROM unused\n' });
+    const context = world.context({
+      Dockerfile: 'FROM no.such.registry.invalid/x AS unused\nRUN exit 1\nFROM busybox AS used\nRUN true\nFROM unused\n',
+    });
     const result = await world.tsbuild(['--target', 'used', '-t', 'target:1', context]);
     assert.equal(result.code, 0, result.stderr);
     assert.doesNotMatch(result.stderr, /no\.such/);
   });
 
   test('independent stages run at the same time', async () => {
-    const dockerfile = ['FROM busybox AS a', 'RUN sleep 1.5', 'FROM busybox AS b', 'RUN sleep 1.5 ', 'FROM busybox', 'COPY --from=a /etc/passwd /a', 'COPY --from=b /etc/passwd /b'].join('\n');
+    const dockerfile = [
+      'FROM busybox AS a',
+      'RUN sleep 1.5',
+      'FROM busybox AS b',
+      'RUN sleep 1.5 ',
+      'FROM busybox',
+      'COPY --from=a /etc/passwd /a',
+      'COPY --from=b /etc/passwd /b',
+    ].join('\n');
     const started = performance.now();
     await world.succeed(['-t', 'parallel:1', world.context({ Dockerfile: dockerfile })]);
     assert.ok(performance.now() - started < 2900, 'two sleeps of 1.5 s overlapped');

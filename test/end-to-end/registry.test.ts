@@ -18,7 +18,12 @@ describe('images in and out', () => {
   test('--push pushes, pull brings the same image into another store, and a base is pulled by FROM', async () => {
     await using registry = await startRegistry();
     const name = `${registry.host}/team/app:1`;
-    const digest = await world.succeed(['-t', name, '--push', world.context({ Dockerfile: 'FROM busybox\nRUN echo pushed > /pushed\nCMD ["cat", "/pushed"]\n' })]);
+    const digest = await world.succeed([
+      '-t',
+      name,
+      '--push',
+      world.context({ Dockerfile: 'FROM busybox\nRUN echo pushed > /pushed\nCMD ["cat", "/pushed"]\n' }),
+    ]);
     const other = path.join(world.directory, 'other');
     assert.equal(await world.succeed(['pull', name], { root: other }), digest);
     assert.equal(await world.succeed(['run', name], { root: other }), 'pushed');
@@ -32,7 +37,10 @@ describe('images in and out', () => {
     const context = world.context({ Dockerfile: 'FROM busybox\nCOPY f /f\n', f: 'mount me' });
     await world.succeed(['-t', `${registry.host}/one:1`, '--push', context]);
     const again = await world.tsbuild(['push', '--progress', 'json', `${registry.host}/one:1`]);
-    assert.ok(states(again.stderr).every((state) => state === 'exists'), again.stderr);
+    assert.ok(
+      states(again.stderr).every((state) => state === 'exists'),
+      again.stderr,
+    );
     await world.succeed(['tag', `${registry.host}/one:1`, `${registry.host}/two:1`]);
     const mounted = await world.tsbuild(['push', '--progress', 'json', `${registry.host}/two:1`]);
     assert.ok(states(mounted.stderr).filter((state) => state === 'mounted').length >= 2, mounted.stderr);
@@ -66,7 +74,12 @@ describe('images in and out', () => {
   test('an image that came back through skopeo runs by runc', async () => {
     await using registry = await startRegistry();
     const name = `${registry.host}/runc:1`;
-    await world.succeed(['-t', name, '--push', world.context({ Dockerfile: 'FROM busybox\nRUN echo by-runc > /word\nENTRYPOINT ["/bin/cat", "/word"]\n' })]);
+    await world.succeed([
+      '-t',
+      name,
+      '--push',
+      world.context({ Dockerfile: 'FROM busybox\nRUN echo by-runc > /word\nENTRYPOINT ["/bin/cat", "/word"]\n' }),
+    ]);
     const layout = path.join(world.directory, 'runc-layout');
     const bundle = path.join(world.directory, 'runc-bundle');
     copyBack(name, layout);
@@ -93,7 +106,10 @@ describe('images in and out', () => {
 /** Runs an unpacked bundle; runc's cgroup handling needs no systemd and no terminal here. */
 function runByRunc(bundle: string): string {
   const file = path.join(bundle, 'config.json');
-  const spec = JSON.parse(readFileSync(file, 'utf8')) as { process: { terminal: boolean; rlimits?: unknown }; linux: Record<string, unknown> };
+  const spec = JSON.parse(readFileSync(file, 'utf8')) as {
+    process: { terminal: boolean; rlimits?: unknown };
+    linux: Record<string, unknown>;
+  };
   spec.process.terminal = false;
   delete spec.process.rlimits;
   writeFileSync(file, JSON.stringify(spec));

@@ -8,7 +8,13 @@ let world: World;
 
 before(async () => {
   world = await makeWorld();
-  await world.succeed(['-t', 'app:1', world.context({ Dockerfile: 'FROM busybox\nENV FROM_IMAGE=yes\nWORKDIR /tmp\nUSER app\nENTRYPOINT ["/bin/sh", "-c"]\nCMD ["echo default"]\n' })]);
+  await world.succeed([
+    '-t',
+    'app:1',
+    world.context({
+      Dockerfile: 'FROM busybox\nENV FROM_IMAGE=yes\nWORKDIR /tmp\nUSER app\nENTRYPOINT ["/bin/sh", "-c"]\nCMD ["echo default"]\n',
+    }),
+  ]);
 });
 after(async () => await world[Symbol.asyncDispose]());
 
@@ -24,7 +30,23 @@ describe('tsbuild run', () => {
   });
 
   test('--entrypoint, -e, -u and -w replace what the image says', async () => {
-    assert.equal(await world.succeed(['run', '--entrypoint', '/bin/sh', '-e', 'A=b c', '-u', '0:10', '-w', '/etc', 'app:1', '-c', 'echo $A; id -u; id -g; pwd']), 'b c\n0\n10\n/etc');
+    assert.equal(
+      await world.succeed([
+        'run',
+        '--entrypoint',
+        '/bin/sh',
+        '-e',
+        'A=b c',
+        '-u',
+        '0:10',
+        '-w',
+        '/etc',
+        'app:1',
+        '-c',
+        'echo $A; id -u; id -g; pwd',
+      ]),
+      'b c\n0\n10\n/etc',
+    );
   });
 
   test('leaves nothing of what the command wrote', async () => {

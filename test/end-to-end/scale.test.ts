@@ -13,7 +13,9 @@ after(async () => await world[Symbol.asyncDispose]());
 
 describe('large inputs', () => {
   test('a layer of 1 GiB builds in less than 200 MiB of memory', { timeout: 10 * 60_000 }, async () => {
-    const context = world.context({ Dockerfile: 'FROM busybox\nRUN dd if=/dev/zero of=/big bs=1M count=1024 && dd if=/dev/urandom of=/noise bs=1M count=16\n' });
+    const context = world.context({
+      Dockerfile: 'FROM busybox\nRUN dd if=/dev/zero of=/big bs=1M count=1024 && dd if=/dev/urandom of=/noise bs=1M count=16\n',
+    });
     const report = path.join(world.directory, 'time');
     const command = ['-f', '%M', '-o', report, process.execPath, BIN, '-t', 'big:1', context];
     const result = await runCommand('/usr/bin/time', command, { env: { ...process.env, TSBUILD_ROOT: world.root } });

@@ -24,7 +24,26 @@ describe('parseReference()', () => {
     });
   }
 
-  for (const text of ['', ':', 'UPPER/case/x', 'a..b', 'a/../b', '/a', 'a/', 'a:', 'a:-b', 'a@sha256:12', 'a b', 'a\nb', `${'x'.repeat(300)}`, 'a//b', 'docker.io/../x', 'host:99999999/x', `x@sha512:${'a'.repeat(128)}`]) {
+  for (const text of [
+    '',
+    ':',
+    'Upper',
+    'a/UPPER',
+    'a..b',
+    'a/../b',
+    '/a',
+    'a/',
+    'a:',
+    'a:-b',
+    'a@sha256:12',
+    'a b',
+    'a\nb',
+    `${'x'.repeat(300)}`,
+    'a//b',
+    'docker.io/../x',
+    'host:99999999/x',
+    `x@sha512:${'a'.repeat(128)}`,
+  ]) {
     test(`refuses ${JSON.stringify(text.slice(0, 40))}`, () => {
       assert.throws(
         () => parseReference(text),

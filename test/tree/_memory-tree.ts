@@ -25,7 +25,16 @@ export function memoryTree(entries: Readonly<Record<string, Entry>>): FileTree {
   }
   return {
     stat: (at) => nodes.get(at),
-    list: (at) => [...nodes.keys()].filter((each) => each !== '' && join(at, each.slice(at === '' ? 0 : at.length + 1) as ByteString) === each && !each.slice(at === '' ? 0 : at.length + 1).includes('/')).map((each) => each.slice(at === '' ? 0 : at.length + 1) as ByteString).sort(),
+    list: (at) =>
+      [...nodes.keys()]
+        .filter(
+          (each) =>
+            each !== '' &&
+            join(at, each.slice(at === '' ? 0 : at.length + 1) as ByteString) === each &&
+            !each.slice(at === '' ? 0 : at.length + 1).includes('/'),
+        )
+        .map((each) => each.slice(at === '' ? 0 : at.length + 1) as ByteString)
+        .sort(),
     xattrs: () => new Map(),
     open: (at) => openContent(contents.get(at) ?? ''),
   };

@@ -1,5 +1,7 @@
 /** The target stage's state as an image in the store: layers packed, times filled in, config and manifest written. */
 import { assembleImage } from '../../images/assemble-image.ts';
+import { loadImage } from '../../images/image.ts';
+import { imageSize } from '../../images/image-size.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
 import type { Digest } from '../../oci/digest.ts';
 import type { HistoryEntry, ImageConfig } from '../../oci/image-config.ts';
@@ -10,6 +12,8 @@ import type { StageState } from './stage-state.ts';
 
 export interface AssembledImage {
   readonly descriptor: Descriptor;
+  /** Digest of the config. */
+  readonly imageId: Digest;
   readonly config: ImageConfig;
   /** Bytes of all blobs. */
   readonly size: number;
@@ -27,7 +31,11 @@ const PACKING_MAX = 2;
 /** Time of an image in which nothing has one. */
 const NO_TIME = '1970-01-01T00:00:00Z';
 
-export async function assembleResult(resources: BuildResources, state: StageState, labels: Readonly<Record<string, string>>): Promise<AssembledImage> {
+export async function assembleResult(
+  resources: BuildResources,
+  state: StageState,
+  labels: Readonly<Record<string, string>>,
+): Promise<AssembledImage> {
   const layers = await packAll(resources, state.layers);
   const history = withTimes(state.history, layers);
   const config: ImageConfig = {
@@ -38,9 +46,9 @@ export async function assembleResult(resources: BuildResources, state: StageStat
     rootfs: { type: 'layers', diff_ids: layers.map(({ diffId }) => diffId) },
     history,
   };
-  const { descriptor, manifest } = await assembleImage(resources.store, { config, layers });
-  const size = [descriptor, manifest.config, ...manifest.layers].reduce((sum, blob) => sum + blob.size, 0);
-  return { descriptor, config, size };
+  const descriptor = await assembleImage(resources.store, { config, layers });
+  const { manifest } = await loadImage(resources.store, descriptor, state.platform);
+  return { descriptor, imageId: manifest.config.digest, config, size: imageSize(resources.store, descriptor) };
 }
 
 async function packAll(resources: BuildResources, sources: readonly LayerSource[]): Promise<PackedSource[]> {

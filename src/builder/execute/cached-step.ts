@@ -6,6 +6,7 @@ import { type Files, snapshotOf } from './files.ts';
 import type { BuildResources } from './resources.ts';
 
 export interface StepResult {
+  readonly key: CacheKey;
   readonly snapshot: string;
   readonly outcome: 'done' | 'cached';
 }
@@ -24,7 +25,7 @@ export interface CachedStep {
 /** Runs `step.make` in a new snapshot unless the cache has the result. Nothing of a failed step stays. */
 export async function cachedStep(resources: BuildResources, inFlight: StepsInFlight, step: CachedStep): Promise<StepResult> {
   const running = inFlight.get(step.key);
-  if (running !== undefined) return { snapshot: (await running).snapshot, outcome: 'cached' };
+  if (running !== undefined) return { ...(await running), outcome: 'cached' };
   const promise = findOrMake(resources, step);
   inFlight.set(step.key, promise);
   return await promise;
@@ -33,7 +34,8 @@ export async function cachedStep(resources: BuildResources, inFlight: StepsInFli
 async function findOrMake(resources: BuildResources, step: CachedStep): Promise<StepResult> {
   const { cache, options, snapshots } = resources;
   const record = options.cache === 'use' ? cache.steps.get(step.key) : undefined;
-  if (record !== undefined && snapshots.get(record.snapshot) !== undefined) return { snapshot: record.snapshot, outcome: 'cached' };
+  if (record !== undefined && snapshots.get(record.snapshot) !== undefined)
+    return { key: step.key, snapshot: record.snapshot, outcome: 'cached' };
   return await options.limit(() => make(resources, step));
 }
 
@@ -50,5 +52,5 @@ async function make(resources: BuildResources, step: CachedStep): Promise<StepRe
   }
   const { name } = snapshots.commit(active, randomBytes(32).toString('hex'));
   cache.steps.set(step.key, { snapshot: name });
-  return { snapshot: name, outcome: 'done' };
+  return { key: step.key, snapshot: name, outcome: 'done' };
 }

@@ -98,9 +98,13 @@ function newDirectory(plan: CopyPlan): FileNode {
 
 function conflict(entry: SourceEntry, path: ByteString, present: FileNode | undefined): never {
   const [is, wants] = [present?.type ?? 'directory', entry.node.type];
-  throw new TsbuildError('COPY_CONFLICT', `Cannot copy ${wants} ${display(entry.path)} over ${is} /${display(path)}: a directory and a file cannot replace each other`, {
-    hint: 'Remove the one that is there in an earlier step, or copy to another path.',
-  });
+  throw new TsbuildError(
+    'COPY_CONFLICT',
+    `Cannot copy ${wants} ${display(entry.path)} over ${is} /${display(path)}: a directory and a file cannot replace each other`,
+    {
+      hint: 'Remove the one that is there in an earlier step, or copy to another path.',
+    },
+  );
 }
 
 function severalIntoOne(destination: string): never {

@@ -4,8 +4,7 @@ import { stepKey } from '../../cache/cache-key.ts';
 import { hasWildcard, matchSources } from '../../context/match-sources.ts';
 import { TsbuildError } from '../../errors.ts';
 import { applyChanges } from '../../layers/apply-changes.ts';
-import type { CopyInstruction, Escape } from '../../parser/instruction.ts';
-import { expandWord } from '../../parser/expand.ts';
+import type { CopyInstruction } from '../../parser/instruction.ts';
 import { display, fromText } from '../../tree/byte-string.ts';
 import type { FileTree } from '../../tree/file-tree.ts';
 import type { StepSource } from '../plan/build-plan.ts';
@@ -15,20 +14,24 @@ import { copyChanges } from './copy-changes.ts';
 import { type CopySource, findSource } from './copy-sources.ts';
 import { snapshotOf } from './files.ts';
 import { CREATED_NS, type StageRun } from './stage-run.ts';
-import { type StageState, variableOf } from './stage-state.ts';
+import type { StageState } from './stage-state.ts';
 import { lookUpOwner } from './user.ts';
 
-/** A COPY with its variables expanded. */
-interface ExpandedCopy {
+/** A COPY with its destination absolute. */
+interface PlacedCopy {
   readonly paths: readonly string[];
   readonly destination: string;
   readonly chown: string;
   readonly chmod: string;
 }
 
-/** Throws CONTEXT_PATH_NOT_FOUND, COPY_CONFLICT, CONTEXT_CHANGED, USER_NOT_FOUND. */
-export async function copyStep(run: StageRun, state: StageState, step: { instruction: CopyInstruction; from: StepSource | undefined }): Promise<StepResult> {
-  const copy = expandCopy(step.instruction, state, run.plan.dockerfile.escape);
+/** `instruction` is expanded. Throws CONTEXT_PATH_NOT_FOUND, COPY_CONFLICT, CONTEXT_CHANGED, USER_NOT_FOUND. */
+export async function copyStep(
+  run: StageRun,
+  state: StageState,
+  step: { instruction: CopyInstruction; from: StepSource | undefined },
+): Promise<StepResult> {
+  const copy = placedCopy(step.instruction, state.config.WorkingDir ?? '/');
   using origin = step.from === undefined ? contextOrigin(run) : stageOrigin(run, step.from);
   const key = stepKey({
     kind: 'copy',
@@ -91,7 +94,8 @@ function stageOrigin(run: StageRun, from: StepSource): Origin {
   let opened: (FileTree & Disposable) | undefined;
   const tree = async () => {
     const { files } = await run.finished(from);
-    opened ??= run.resources.snapshots.tree(await snapshotOf(run.resources, files));
+    const snapshot = await snapshotOf(run.resources, files);
+    opened ??= run.resources.snapshots.tree(snapshot);
     return opened;
   };
   const name = from.kind === 'stage' ? `stage ${JSON.stringify(run.plan.stages[from.index]?.name)}` : `image ${from.reference}`;
@@ -119,18 +123,14 @@ async function findSources(tree: FileTree, paths: readonly string[], why: (missi
   return found;
 }
 
-function expandCopy(instruction: CopyInstruction, state: StageState, escape: Escape): ExpandedCopy {
-  const expand = (word: string) => expandWord(word, variableOf(state), { escape });
-  const chmod = expand(instruction.chmod ?? '');
+function placedCopy({ sources, destination, chown = '', chmod = '' }: CopyInstruction, cwd: string): PlacedCopy {
   if (!/^[0-7]{0,4}$/.test(chmod)) {
-    throw new TsbuildError('UNSUPPORTED', `Cannot use --chmod=${chmod}: only an octal mode of up to four digits`, { hint: 'Write the mode as digits, such as 0644.' });
+    throw new TsbuildError('UNSUPPORTED', `Cannot use --chmod=${chmod}: only an octal mode of up to four digits is supported yet`, {
+      hint: 'Write the mode as digits, such as 0644.',
+    });
   }
-  return {
-    paths: instruction.sources.map((source) => (source.kind === 'path' ? expand(source.path) : '')),
-    destination: absoluteDestination(expand(instruction.destination), state.config.WorkingDir ?? '/'),
-    chown: expand(instruction.chown ?? ''),
-    chmod,
-  };
+  const paths = sources.map((source) => (source.kind === 'path' ? source.path : ''));
+  return { paths, destination: absoluteDestination(destination, cwd), chown, chmod };
 }
 
 /** Keeps what says "directory": a trailing slash, `.`, or nothing. */

@@ -24,7 +24,9 @@ export async function executePlan(plan: BuildPlan, resources: BuildResources): P
     resources: { ...resources, signal },
     inFlight: new Map(),
     finished: (source: StepSource) =>
-      source.kind === 'stage' ? once(source.index, () => executeStage(run, stageAt(plan, source.index))) : once(source.reference, () => imageState(run, source.reference)),
+      source.kind === 'stage'
+        ? once(source.index, () => executeStage(run, stageAt(plan, source.index)))
+        : once(source.reference, () => imageState(run, source.reference)),
   };
   const stages = plan.stages.map(async (stage) => {
     try {

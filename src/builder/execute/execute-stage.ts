@@ -5,8 +5,8 @@ import type { StepEndEvent, StepLabel } from '../../events.ts';
 import type { Image } from '../../images/image.ts';
 import type { Platform } from '../../oci/platform.ts';
 import type { Stage, Step } from '../plan/build-plan.ts';
-import type { LayerSource } from './files.ts';
 import { executeInstruction } from './execute-instruction.ts';
+import type { LayerSource } from './files.ts';
 import type { StageRun } from './stage-run.ts';
 import { parseEnv, type StageState } from './stage-state.ts';
 
@@ -52,7 +52,10 @@ async function announced(run: StageRun, step: Step, execute: () => Promise<{ sta
   }
 }
 
-function failedStep(step: StepLabel, { error, durationMs, canceled }: { error: unknown; durationMs: number; canceled: boolean }): StepEndEvent {
+function failedStep(
+  step: StepLabel,
+  { error, durationMs, canceled }: { error: unknown; durationMs: number; canceled: boolean },
+): StepEndEvent {
   if (canceled) return { kind: 'step-end', step, outcome: 'canceled', durationMs };
   return { kind: 'step-end', step, outcome: 'failed', durationMs, ...(error instanceof TsbuildError ? { error } : {}) };
 }
@@ -85,7 +88,8 @@ function stateOfImage(image: Image, platform: Platform): StageState {
   const config = image.config.config ?? {};
   const layers: LayerSource[] = image.manifest.layers.map((descriptor, index) => {
     const diffId = diffIds[index];
-    if (diffId === undefined) throw new TsbuildError('IMAGE_INVALID', `Cannot use the image ${image.descriptor.digest}: it has more layers than diffIDs`);
+    if (diffId === undefined)
+      throw new TsbuildError('IMAGE_INVALID', `Cannot use the image ${image.descriptor.digest}: it has more layers than diffIDs`);
     return { kind: 'blob', descriptor, diffId };
   });
   return {

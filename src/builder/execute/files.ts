@@ -1,11 +1,15 @@
 /** The files that a stage stands on, made as late as possible: a base image that no step reads is never unpacked. */
-import type { BuildResources } from './resources.ts';
+
 import type { Image } from '../../images/image.ts';
 import { unpackImage } from '../../images/unpack-image.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
 import type { Digest } from '../../oci/digest.ts';
+import type { BuildResources } from './resources.ts';
 
-export type Files = { readonly kind: 'empty' } | { readonly kind: 'image'; readonly image: Image } | { readonly kind: 'snapshot'; readonly name: string };
+export type Files =
+  | { readonly kind: 'empty' }
+  | { readonly kind: 'image'; readonly image: Image }
+  | { readonly kind: 'snapshot'; readonly name: string };
 
 /** A layer of the result: of the base image as it came, or the changes of a snapshot, packed when the image is. */
 export type LayerSource =

@@ -1,8 +1,9 @@
 /** A snapshot's changes as a layer blob in the store: packed once, remembered by the snapshot's name. */
+
+import { closeSync } from 'node:fs';
 import type { LayerRecord } from '../../cache/build-cache.ts';
 import { overlayDiff } from '../../layers/overlay-diff.ts';
 import { packLayer } from '../../layers/pack-layer.ts';
-import { closeSync } from 'node:fs';
 import type { BuildResources } from './resources.ts';
 
 /** Milliseconds between two progress events of one layer. */

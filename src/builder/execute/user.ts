@@ -68,7 +68,8 @@ function splitOnce(text: string): [string, string | undefined] {
 function numericId(text: string): number | undefined {
   if (!/^[0-9]+$/.test(text)) return undefined;
   const id = Number(text);
-  if (id > ID_MAX) throw new TsbuildError('USER_NOT_FOUND', `Cannot use ${text.slice(0, 40)} as a user or group id: the largest is ${ID_MAX}`);
+  if (id > ID_MAX)
+    throw new TsbuildError('USER_NOT_FOUND', `Cannot use ${text.slice(0, 40)} as a user or group id: the largest is ${ID_MAX}`);
   return id;
 }
 
@@ -115,7 +116,10 @@ function readLines(tree: FileTree, file: string): string[][] {
   try {
     const buffer = Buffer.alloc(node.size);
     const read = readSync(fd, buffer);
-    return buffer.toString('utf8', 0, read).split('\n').map((line) => line.split(':'));
+    return buffer
+      .toString('utf8', 0, read)
+      .split('\n')
+      .map((line) => line.split(':'));
   } finally {
     closeSync(fd);
   }

@@ -7,24 +7,41 @@ import type { Change } from '../../tree/change.ts';
 import type { FileTree } from '../../tree/file-tree.ts';
 import { resolvePath } from '../../tree/resolve.ts';
 import type { BuildResources } from './resources.ts';
+import { lookUpUser } from './user.ts';
 
-export interface DirectoryOwner {
-  readonly uid: number;
-  readonly gid: number;
+export interface Workdir {
+  /** Absolute; links in it are followed inside the root. */
+  readonly path: string;
+  /** As USER has it: owner of what is made; a name that the image does not have yet stands for root. */
+  readonly user: string;
+  readonly createdNs: bigint;
 }
 
-/** Makes `path` (absolute, links in it followed inside the root) and what is missing above it. Returns whether anything was made. */
+/** Makes the directory and what is missing above it. */
 export async function makeWorkdir(
   { snapshots, signal }: BuildResources,
   active: ActiveSnapshot,
-  { path, owner, createdNs }: { readonly path: string; readonly owner: DirectoryOwner; readonly createdNs: bigint },
+  { path, user, createdNs }: Workdir,
 ): Promise<void> {
   using tree = snapshots.activeTree(active);
   const target = resolvePath(tree, fromText(path), 'follow');
+  const owner = ownerOf(tree, user);
   await applyChanges(missingDirectories(tree, target.path, { owner, createdNs }), active.upperFd, { lower: tree, signal });
 }
 
-function missingDirectories(tree: FileTree, path: ByteString, made: { owner: DirectoryOwner; createdNs: bigint }): Change[] {
+function ownerOf(tree: FileTree, user: string): { uid: number; gid: number } {
+  try {
+    const { uid, gid } = lookUpUser(tree, user);
+    return { uid, gid };
+  } catch (error) {
+    if (error instanceof TsbuildError && error.code === 'ERR_TSBUILD_USER_NOT_FOUND') return { uid: 0, gid: 0 };
+    throw error;
+  }
+}
+
+type Made = { readonly owner: { readonly uid: number; readonly gid: number }; readonly createdNs: bigint };
+
+function missingDirectories(tree: FileTree, path: ByteString, made: Made): Change[] {
   const present = tree.stat(path);
   if (present?.type === 'directory') return [];
   if (present !== undefined) {

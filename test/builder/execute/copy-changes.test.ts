@@ -18,7 +18,14 @@ const FROM = memoryTree({
   one: { content: '1', inode: 'x' },
   two: { content: '1', inode: 'x' },
 });
-const INTO = memoryTree({ app: { uid: 5, mode: 0o711 }, 'app/sub': { mode: 0o700 }, lib: link('usr/lib'), 'usr/lib': {}, taken: { content: '' }, 'app/a': {} });
+const INTO = memoryTree({
+  app: { uid: 5, mode: 0o711 },
+  'app/sub': { mode: 0o700 },
+  lib: link('usr/lib'),
+  'usr/lib': {},
+  taken: { content: '' },
+  'app/a': {},
+});
 
 interface Copy {
   readonly sources: readonly string[];
@@ -32,7 +39,11 @@ interface Copy {
 function changes({ sources, destination, into = INTO, owner, chmod }: Copy): string[] {
   const found = sources.map((source) => findSource(FROM, fromText(source)) as CopySource);
   const list = [...copyChanges({ from: FROM, sources: found, into, destination, owner, chmod, createdNs: 0n })];
-  return list.map((change) => (change.kind === 'add' ? `${change.path || '.'} ${change.hardLinkTo === undefined ? change.node.type : `=${change.hardLinkTo}`} ${change.node.mode.toString(8)} ${change.node.uid}` : change.kind));
+  return list.map((change) =>
+    change.kind === 'add'
+      ? `${change.path || '.'} ${change.hardLinkTo === undefined ? change.node.type : `=${change.hardLinkTo}`} ${change.node.mode.toString(8)} ${change.node.uid}`
+      : change.kind,
+  );
 }
 
 describe('copyChanges()', () => {
@@ -40,12 +51,22 @@ describe('copyChanges()', () => {
     assert.deepEqual(changes({ sources: ['file'], destination: '/app' }), ['app/file file 750 0']);
     assert.deepEqual(changes({ sources: ['file'], destination: '/new' }), ['new file 750 0']);
     assert.deepEqual(changes({ sources: ['file'], destination: '/new/' }), ['new directory 755 0', 'new/file file 750 0']);
-    assert.deepEqual(changes({ sources: ['file'], destination: '/x/y/z' }), ['x directory 755 0', 'x/y directory 755 0', 'x/y/z file 750 0']);
+    assert.deepEqual(changes({ sources: ['file'], destination: '/x/y/z' }), [
+      'x directory 755 0',
+      'x/y directory 755 0',
+      'x/y/z file 750 0',
+    ]);
   });
 
   test('merges the contents of a directory, keeping an existing destination as it is', () => {
     const empty = memoryTree({ app: { uid: 5, mode: 0o711 } });
-    assert.deepEqual(changes({ sources: ['dir'], destination: '/app', into: empty }), ['app directory 711 5', 'app/a file 644 0', 'app/link symlink 755 0', 'app/sub directory 755 0', 'app/sub/b file 644 0']);
+    assert.deepEqual(changes({ sources: ['dir'], destination: '/app', into: empty }), [
+      'app directory 711 5',
+      'app/a file 644 0',
+      'app/link symlink 755 0',
+      'app/sub directory 755 0',
+      'app/sub/b file 644 0',
+    ]);
     assert.deepEqual(changes({ sources: ['dir/sub'], destination: '/fresh' }), ['fresh directory 755 0', 'fresh/b file 644 0']);
   });
 
@@ -55,7 +76,10 @@ describe('copyChanges()', () => {
   });
 
   test('gives owner and mode to files and to directories that it makes', () => {
-    assert.deepEqual(changes({ sources: ['dir/sub'], destination: '/n', owner: { uid: 3, gid: 4 }, chmod: 0o600 }), ['n directory 600 3', 'n/b file 600 3']);
+    assert.deepEqual(changes({ sources: ['dir/sub'], destination: '/n', owner: { uid: 3, gid: 4 }, chmod: 0o600 }), [
+      'n directory 600 3',
+      'n/b file 600 3',
+    ]);
   });
 
   test('keeps hard links within one COPY', () => {

@@ -6,7 +6,10 @@ import { fromText } from '../../../src/tree/byte-string.ts';
 import { memoryTree } from '../../tree/_memory-tree.ts';
 
 const tree = memoryTree({
-  'etc/passwd': { content: 'root:x:0:0::/root:/bin/sh\napp:x:1000:1001::/home/app:/bin/sh\n4294967296:x:0:0::/evil:/bin/sh\nbroken\nbad:x:-1:0::/:/bin/sh\n' },
+  'etc/passwd': {
+    content:
+      'root:x:0:0::/root:/bin/sh\napp:x:1000:1001::/home/app:/bin/sh\n4294967296:x:0:0::/evil:/bin/sh\nbroken\nbad:x:-1:0::/:/bin/sh\n',
+  },
   'etc/group': { content: 'root:x:0:root\nstaff:x:50:app,other\napp:x:1001:\n' },
 });
 const isNotFound = (error: unknown) => error instanceof TsbuildError && error.code === 'ERR_TSBUILD_USER_NOT_FOUND';
@@ -29,7 +32,10 @@ describe('lookUpUser()', () => {
 
   test('reads no device, link out or huge file as /etc/passwd', () => {
     assert.deepEqual(lookUpUser(memoryTree({ 'etc/passwd': { type: 'fifo' } }), '5').uid, 5);
-    assert.throws(() => lookUpUser(memoryTree({ 'etc/passwd': { type: 'symlink', linkTarget: fromText('/proc/self/environ') } }), 'x'), isNotFound);
+    assert.throws(
+      () => lookUpUser(memoryTree({ 'etc/passwd': { type: 'symlink', linkTarget: fromText('/proc/self/environ') } }), 'x'),
+      isNotFound,
+    );
   });
 });
 

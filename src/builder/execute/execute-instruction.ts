@@ -1,0 +1,94 @@
+/** One instruction after FROM: from state to state. Words are expanded here, with the values from before the instruction. */
+
+import { stepKey } from '../../cache/cache-key.ts';
+import type { StepEndEvent } from '../../events.ts';
+import { expandWord } from '../../parser/expand.ts';
+import type { ArgInstruction, FromInstruction } from '../../parser/instruction.ts';
+import { resolveArg } from '../plan/build-args.ts';
+import type { StageInstruction, Step } from '../plan/build-plan.ts';
+import { patchConfig } from '../plan/config-patch.ts';
+import { expandInstruction } from '../plan/expand-instruction.ts';
+import { historyEntry } from '../plan/history.ts';
+import { cachedStep, type StepResult } from './cached-step.ts';
+import { copyStep } from './copy-step.ts';
+import { runStep } from './run-step.ts';
+import { CREATED_NS, type StageRun } from './stage-run.ts';
+import { type StageState, variableOf } from './stage-state.ts';
+import { makeWorkdir } from './workdir-step.ts';
+
+export interface InstructionResult {
+  readonly state: StageState;
+  readonly outcome: Extract<StepEndEvent['outcome'], 'done' | 'cached'>;
+}
+
+export async function executeInstruction(run: StageRun, before: StageState, step: Step): Promise<InstructionResult> {
+  const written = stageInstruction(step.instruction);
+  const instruction = expandInstruction(written, variableOf(before), { escape: run.plan.dockerfile.escape });
+  const state = withVariables(run, patchConfig(before, instruction), instruction);
+  const made = await makeFiles(run, { before, state, instruction, step });
+  const entry = historyEntry(instruction, { config: state.config, args: state.args, layer: made === undefined ? 'empty' : 'layer' });
+  const history = entry === undefined ? state.history : [...state.history, entry];
+  if (made === undefined) return { state: { ...state, history }, outcome: 'done' };
+  const { key, snapshot, outcome } = made;
+  const layers = [...state.layers, { kind: 'snapshot' as const, name: snapshot }];
+  return { state: { ...state, history, layers, key, files: { kind: 'snapshot', name: snapshot } }, outcome };
+}
+
+interface Making {
+  readonly before: StageState;
+  /** Variables and config after the instruction; files from before it. */
+  readonly state: StageState;
+  readonly instruction: StageInstruction;
+  readonly step: Step;
+}
+
+/** Runs an instruction that makes files; undefined for one that only changes the config. */
+async function makeFiles(run: StageRun, { before, state, instruction, step }: Making): Promise<StepResult | undefined> {
+  switch (instruction.kind) {
+    case 'run':
+      return await runStep(run, state, { instruction, label: step.label });
+    case 'copy':
+      return await copyStep(run, before, { instruction, from: step.from });
+    case 'workdir':
+      return await workdirStep(run, state);
+    default:
+      return undefined;
+  }
+}
+
+/** The root is always there: WORKDIR / makes no layer. */
+async function workdirStep(run: StageRun, { config, files, key: parent }: StageState): Promise<StepResult | undefined> {
+  const path = config.WorkingDir ?? '/';
+  if (path === '/') return undefined;
+  const user = config.User ?? '';
+  return await cachedStep(run.resources, run.inFlight, {
+    key: stepKey({ kind: 'workdir', parent, path, user }),
+    files,
+    async make(active) {
+      await makeWorkdir(run.resources, active, { path, user, createdNs: CREATED_NS });
+    },
+  });
+}
+
+/** ENV and ARG: what later instructions see. The later of the two wins, whichever it is. */
+function withVariables(run: StageRun, state: StageState, instruction: StageInstruction): StageState {
+  if (instruction.kind === 'env') {
+    return { ...state, variables: new Map([...state.variables, ...instruction.pairs.map(({ key, value }) => [key, value] as const)]) };
+  }
+  return instruction.kind === 'arg' ? withArgs(run, state, instruction) : state;
+}
+
+function withArgs(run: StageRun, state: StageState, { declarations }: ArgInstruction): StageState {
+  const { args, dockerfile } = run.plan;
+  const expand = (word: string) => expandWord(word, variableOf(state), { escape: dockerfile.escape });
+  const values = declarations.flatMap((declaration): [string, string][] => {
+    const value = resolveArg(declaration, args, expand);
+    return value === undefined ? [] : [[declaration.key, value]];
+  });
+  return { ...state, variables: new Map([...state.variables, ...values]), args: new Map([...state.args, ...values]) };
+}
+
+function stageInstruction(instruction: FromInstruction | StageInstruction): StageInstruction {
+  if (instruction.kind === 'from') throw new Error('A stage has one FROM, its first step');
+  return instruction;
+}

@@ -1,0 +1,111 @@
+/** A command in a container on an active snapshot: what RUN and `tsbuild run` share. */
+
+import { TsbuildError } from '../../errors.ts';
+import {
+  DEFAULT_CAPABILITIES,
+  DEFAULT_HOSTNAME,
+  DEFAULT_READONLY_PATHS,
+  defaultMaskedPaths,
+  defaultMounts,
+} from '../../sandbox/container-defaults.ts';
+import type { ContainerSpec, MountSpec } from '../../sandbox/container-spec.ts';
+import { hostFacts } from '../../sandbox/host-facts.ts';
+import { hostsFile } from '../../sandbox/network/hosts-file.ts';
+import { type ContainerExit, runContainer } from '../../sandbox/run-container.ts';
+import { makeMountStubs, type StubRequest } from '../../snapshots/mount-stub.ts';
+import type { ActiveSnapshot } from '../../snapshots/snapshotter.ts';
+import { type ByteString, fromText } from '../../tree/byte-string.ts';
+import type { FileTree } from '../../tree/file-tree.ts';
+import { resolvePath } from '../../tree/resolve.ts';
+import type { BuildResources } from './resources.ts';
+import { lookUpUser } from './user.ts';
+
+export type StepNetworkMode = ContainerSpec['network'];
+
+export interface ContainerCommand {
+  readonly argv: readonly string[];
+  /** `NAME=value` each; HOME is added where it is not there. */
+  readonly env: readonly string[];
+  readonly cwd: string;
+  readonly user: string;
+  readonly network: StepNetworkMode;
+  readonly addHosts: readonly string[];
+  readonly stdin: 'empty' | 'inherit';
+  onOutput(stream: 'stdout' | 'stderr', data: Uint8Array): void;
+}
+
+type ContainerResources = Pick<BuildResources, 'snapshots' | 'networks' | 'signal'>;
+
+/** Runs the command to its end. What it changed stays in the snapshot; mount targets that were made for it do not. */
+export async function inContainer(
+  resources: ContainerResources,
+  active: ActiveSnapshot,
+  command: ContainerCommand,
+): Promise<ContainerExit> {
+  const { networks, signal, snapshots } = resources;
+  using tree = snapshots.activeTree(active);
+  const mounts = stepMounts(command);
+  const targets = mounts.filter(needsTarget).map((mount) => stubRequest(tree, mount));
+  const spec = containerSpec(resources, active, { command, mounts, tree });
+  const stubs = makeMountStubs(active, tree, targets);
+  try {
+    return await runContainer(spec, { stdin: command.stdin, onOutput: command.onOutput, signal, networks });
+  } finally {
+    stubs.remove();
+  }
+}
+
+function stepMounts({ addHosts, network }: ContainerCommand): MountSpec[] {
+  const hosts: MountSpec = { kind: 'text', target: '/etc/hosts', text: hostsFile(DEFAULT_HOSTNAME, addHosts.map(parseHost)) };
+  return [...defaultMounts(hostFacts()), hosts, ...(network === 'none' ? [] : [{ kind: 'resolver', target: '/etc/resolv.conf' } as const])];
+}
+
+/** What is mounted below /dev and /sys has its target there already. */
+function needsTarget({ target }: MountSpec): boolean {
+  return !/^\/(dev|sys)\//.test(target);
+}
+
+/** A link where a file belongs is followed inside the root; one where /proc, /dev or /sys belongs is an attack or a mistake. */
+function stubRequest(tree: FileTree, mount: MountSpec): StubRequest {
+  const type = mount.kind === 'text' || mount.kind === 'resolver' || mount.kind === 'file' ? 'file' : 'directory';
+  const path = fromText(mount.target.slice(1));
+  const resolved: ByteString = type === 'file' ? resolvePath(tree, path, 'follow').path : path;
+  const present = tree.stat(resolved);
+  if (present !== undefined && present.type !== type) {
+    throw new TsbuildError('IMAGE_INVALID', `Cannot mount ${mount.target} in the container: the image has a ${present.type} there`, {
+      hint: `Remove it from the image: a container needs a ${type} of that name.`,
+    });
+  }
+  return { path: resolved, type };
+}
+
+interface SpecParts {
+  readonly command: ContainerCommand;
+  readonly mounts: readonly MountSpec[];
+  readonly tree: FileTree;
+}
+
+function containerSpec({ snapshots }: ContainerResources, active: ActiveSnapshot, { command, mounts, tree }: SpecParts): ContainerSpec {
+  const { uid, gid, groups, home } = lookUpUser(tree, command.user);
+  const env = command.env.some((text) => text.startsWith('HOME=')) ? command.env : [...command.env, `HOME=${home}`];
+  return {
+    rootfs: snapshots.overlay(active),
+    mounts,
+    process: { argv: command.argv, env, cwd: command.cwd, uid, gid, groups, umask: 0o022 },
+    hostname: DEFAULT_HOSTNAME,
+    capabilities: DEFAULT_CAPABILITIES,
+    seccomp: 'default',
+    maskedPaths: defaultMaskedPaths(hostFacts()),
+    readonlyPaths: DEFAULT_READONLY_PATHS,
+    network: command.network,
+  };
+}
+
+/** `name:address` or `name=address`; an IPv6 address may stand in brackets. */
+function parseHost(pair: string): { name: string; address: string } {
+  const [, name, address] = /^([^:=\s]+)[:=]\[?([0-9a-fA-F.:]+)\]?$/.exec(pair) ?? [];
+  if (name === undefined || address === undefined) {
+    throw new TsbuildError('USAGE', `Cannot use ${JSON.stringify(pair)} with --add-host: not name:address`);
+  }
+  return { name, address };
+}

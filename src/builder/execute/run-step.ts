@@ -1,0 +1,82 @@
+/** RUN: the step's container described, run on an active snapshot, and its mount stubs taken away again. */
+import { stepKey } from '../../cache/cache-key.ts';
+import { RunError, TsbuildError } from '../../errors.ts';
+import type { StepLabel } from '../../events.ts';
+import type { RunInstruction } from '../../parser/instruction.ts';
+import type { ActiveSnapshot } from '../../snapshots/snapshotter.ts';
+import { proxyEnvironment } from '../plan/build-args.ts';
+import { commandArgv } from '../plan/command-argv.ts';
+import { cachedStep, type StepResult } from './cached-step.ts';
+import { inContainer, type StepNetworkMode } from './in-container.ts';
+import { CREATED_NS, type StageRun } from './stage-run.ts';
+import type { StageState } from './stage-state.ts';
+import { makeWorkdir } from './workdir-step.ts';
+
+/** Throws RUN_FAILED, RUN_KILLED, RUN_NOT_STARTED, USER_NOT_FOUND, and what the machine refuses. */
+export async function runStep(
+  run: StageRun,
+  state: StageState,
+  step: { instruction: RunInstruction; label: StepLabel },
+): Promise<StepResult> {
+  const { resources } = run;
+  const argv = commandArgv(step.instruction.command, state.config.Shell);
+  const env = [...state.variables].map(([name, value]) => `${name}=${value}`);
+  const cwd = state.config.WorkingDir ?? '/';
+  const user = state.config.User ?? '';
+  const network = networkOf(step.instruction, resources.options.network);
+  const hostNames = resources.options.addHosts.map((pair) => pair.split(':', 1)[0] ?? '');
+  return await cachedStep(resources, run.inFlight, {
+    key: stepKey({ kind: 'run', parent: state.key, argv, env, cwd, user, network, hostNames }),
+    files: state.files,
+    async make(active) {
+      if (cwd !== '/') await makeWorkdir(resources, active, { path: cwd, user, createdNs: CREATED_NS });
+      const proxies = [...proxyEnvironment(run.plan.args.buildArgs)].filter(([name]) => !state.variables.has(name));
+      const all = [...env, ...proxies.map(([name, value]) => `${name}=${value}`)];
+      await runCommand(run, active, { argv, env: all, cwd, user, network, step });
+    },
+  });
+}
+
+interface Command {
+  readonly argv: readonly string[];
+  readonly env: readonly string[];
+  readonly cwd: string;
+  readonly user: string;
+  readonly network: StepNetworkMode;
+  readonly step: { readonly instruction: RunInstruction; readonly label: StepLabel };
+}
+
+async function runCommand(run: StageRun, active: ActiveSnapshot, { step, ...command }: Command): Promise<void> {
+  const { resources } = run;
+  const end = await inContainer(resources, active, {
+    ...command,
+    addHosts: resources.options.addHosts,
+    stdin: 'empty',
+    onOutput: (stream, data) => resources.emit({ kind: 'step-output', step: step.label, stream, data }),
+  });
+  resources.signal.throwIfAborted();
+  if (end.signal !== undefined) throw new RunError(`${step.label.text} was killed with ${end.signal}`, { signal: end.signal });
+  const { exitCode = 0 } = end;
+  if (exitCode !== 0) throw new RunError(`${step.label.text} exited with code ${exitCode}`, { exitCode }, { hint: exitHint(exitCode) });
+}
+
+/** What shells mean by their own codes (POSIX "Exit Status for Commands"). */
+function exitHint(exitCode: number): string | undefined {
+  if (exitCode === 127) return 'The shell did not find a command: install it in an earlier step, or check PATH.';
+  if (exitCode === 126) return 'The shell found a command that it could not execute: check its mode and its format.';
+  if (exitCode === 137) return 'A process was killed with SIGKILL, perhaps for want of memory.';
+  return undefined;
+}
+
+function networkOf(instruction: RunInstruction, chosen: 'default' | 'none' | 'host'): StepNetworkMode {
+  const mode = instruction.network ?? chosen;
+  switch (mode) {
+    case 'default':
+      return chosen === 'default' ? 'private' : chosen;
+    case 'none':
+    case 'host':
+      return mode;
+    default:
+      throw new TsbuildError('UNSUPPORTED', `Cannot use the network ${JSON.stringify(mode)}: only default and none`);
+  }
+}

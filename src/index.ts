@@ -1,0 +1,34 @@
+/** The public API: `build()` is the whole pipeline on one screen; what else the command line does stands beside it. */
+import { assembleResult } from './builder/execute/assemble-result.ts';
+import { executePlan } from './builder/execute/execute-plan.ts';
+import { planBuild } from './builder/plan/plan-build.ts';
+import { readDockerfile } from './context/read-dockerfile.ts';
+import { type BuildOptions, type BuildResult, buildResources, exportImage, planEvent, planOptions } from './operations/build.ts';
+import { parseDockerfile } from './parser/parse-dockerfile.ts';
+import { openSession } from './session.ts';
+
+/**
+ * Builds the image that a Dockerfile describes, into the local store and, with `push`, to registries.
+ * Rejects with a TsbuildError that carries the place in the Dockerfile; nothing of a failed build is named.
+ */
+export async function build(options: BuildOptions): Promise<BuildResult> {
+  const source = readDockerfile(options.context, options.dockerfile);
+  const dockerfile = parseDockerfile(source.text, source);
+  await using session = await openSession(options);
+  const plan = planBuild(dockerfile, planOptions(session, options));
+  session.emit(planEvent(plan));
+  using resources = buildResources(session, options);
+  const result = await executePlan(plan, resources);
+  const image = await assembleResult(resources, result, options.labels ?? {});
+  return await exportImage(session, image, options);
+}
+
+export { TsbuildError } from './errors.ts';
+export type { BuildEvent, Emit } from './events.ts';
+export type { Digest } from './oci/digest.ts';
+export type { ImageConfig } from './oci/image-config.ts';
+export type { BuildOptions, BuildResult } from './operations/build.ts';
+export { type ImageDetails, type ImageSummary, inspectImage, listImages, removeImage, tagImage } from './operations/images.ts';
+export { type RunOptions, type RunResult, runImage } from './operations/run-image.ts';
+export { importImage, pullImage, pushImage, saveImage } from './operations/transfer.ts';
+export type { CommonOptions } from './session.ts';

@@ -1,0 +1,71 @@
+/** `run`: a stored image's command in the same sandbox as a RUN step, on files that vanish when it ends. */
+import { inContainer } from '../builder/execute/in-container.ts';
+import { TsbuildError } from '../errors.ts';
+import { unpackImage } from '../images/unpack-image.ts';
+import type { ContainerConfig } from '../oci/image-config.ts';
+import { type CommonOptions, openSession } from '../session.ts';
+import { baseImage } from './base-image.ts';
+
+export interface RunOptions extends CommonOptions {
+  readonly name: string;
+  /** Takes the place of the image's Cmd. */
+  readonly argv?: readonly string[] | undefined;
+  /** `NAME=value` each. */
+  readonly env?: readonly string[] | undefined;
+  readonly user?: string | undefined;
+  readonly workdir?: string | undefined;
+  /** Takes the place of the image's Entrypoint, and of its Cmd. */
+  readonly entrypoint?: string | undefined;
+  readonly network?: 'private' | 'none' | 'host' | undefined;
+  onOutput(stream: 'stdout' | 'stderr', data: Uint8Array): void;
+}
+
+/** Exactly one of the two is set. */
+export interface RunResult {
+  readonly exitCode?: number;
+  readonly signal?: string;
+}
+
+/** Standard input is the caller's. Pulls the image where the store does not have it. */
+export async function runImage(options: RunOptions): Promise<RunResult> {
+  await using session = await openSession(options);
+  const image = await baseImage(session, options.name, 'store');
+  const config = image.config.config ?? {};
+  const top = image.manifest.layers.length === 0 ? undefined : await unpackImage(session, image);
+  const active = session.snapshots.prepare(top);
+  try {
+    return await inContainer(session, active, {
+      argv: commandOf(config, options),
+      env: mergeEnv(config.Env ?? [], options.env ?? []),
+      cwd: options.workdir ?? config.WorkingDir ?? '/',
+      user: options.user ?? config.User ?? '',
+      network: options.network ?? 'private',
+      addHosts: [],
+      stdin: 'inherit',
+      onOutput: options.onOutput,
+    });
+  } finally {
+    session.snapshots.discard(active);
+  }
+}
+
+function commandOf(config: ContainerConfig, { name, argv, entrypoint }: RunOptions): string[] {
+  const given = argv ?? [];
+  const first = entrypoint === undefined ? (config.Entrypoint ?? []) : entrypoint === '' ? [] : [entrypoint];
+  const rest = given.length > 0 || entrypoint !== undefined ? given : (config.Cmd ?? []);
+  const command = [...first, ...rest];
+  if (command.length === 0) {
+    throw new TsbuildError('USAGE', `Cannot run ${name}: the image names no command`, { hint: `Give one: tsbuild run ${name} COMMAND.` });
+  }
+  return command;
+}
+
+/** Later values win and keep the earlier place. An entry without `=` names no value, and never the caller's (CVE-2026-57231). */
+function mergeEnv(image: readonly string[], given: readonly string[]): string[] {
+  const merged = new Map<string, string>();
+  for (const text of [...image, ...given]) {
+    const equals = text.indexOf('=');
+    if (equals > 0) merged.set(text.slice(0, equals), text);
+  }
+  return [...merged.values()];
+}

@@ -1,0 +1,62 @@
+/** `pull`, `push`, `save`, `import`: images in and out of the local store. */
+import { createReadStream } from 'node:fs';
+import { open } from 'node:fs/promises';
+import type { Writable } from 'node:stream';
+import { TsbuildError } from '../errors.ts';
+import { saveImages } from '../exporters/oci-archive.ts';
+import { pushImage as pushStored } from '../exporters/registry-exporter.ts';
+import { importRootfs } from '../images/import-image.ts';
+import type { Digest } from '../oci/digest.ts';
+import { familiarName, parseReference } from '../oci/reference.ts';
+import { type CommonOptions, openSession } from '../session.ts';
+import { baseImage } from './base-image.ts';
+import { storedImage } from './images.ts';
+
+export interface TransferResult {
+  /** Of the manifest. */
+  readonly digest: Digest;
+  /** As people write it. */
+  readonly name: string;
+}
+
+type Named = CommonOptions & { readonly name: string };
+
+/** Fetches the image that `name` means in its registry now, for this machine's platform. */
+export async function pullImage(options: Named): Promise<TransferResult> {
+  await using session = await openSession(options);
+  const { descriptor } = await baseImage(session, options.name, 'registry');
+  return { digest: descriptor.digest, name: familiarName(parseReference(options.name)) };
+}
+
+/** Sends a stored image to the registry that its name begins with. */
+export async function pushImage(options: Named): Promise<TransferResult> {
+  await using session = await openSession(options);
+  const { name, descriptor } = storedImage(session, options.name);
+  await pushStored(session, descriptor, parseReference(name));
+  return { digest: descriptor.digest, name: familiarName(parseReference(name)) };
+}
+
+/** Writes a stored image as an OCI archive (which `docker load` takes, too) to a file, by rename, or to a stream. */
+export async function saveImage(options: Named & { readonly output: string | Writable }): Promise<TransferResult> {
+  await using session = await openSession(options);
+  const stored = storedImage(session, options.name);
+  await saveImages(session, [stored], typeof options.output === 'string' ? { path: options.output } : { stream: options.output });
+  return { digest: stored.descriptor.digest, name: familiarName(parseReference(stored.name)) };
+}
+
+/** Makes a one-layer image of a root file system's tar (plain or compressed); `input` is a file, or `-` for standard input. */
+export async function importImage(options: Named & { readonly input: string }): Promise<TransferResult> {
+  await using session = await openSession(options);
+  const input = options.input === '-' ? process.stdin : await openInput(options.input);
+  const { digest } = await importRootfs(session, { input, name: options.name, platform: session.platform });
+  return { digest, name: familiarName(parseReference(options.name)) };
+}
+
+async function openInput(file: string): Promise<AsyncIterable<Buffer>> {
+  try {
+    const handle = await open(file);
+    return createReadStream(file, { fd: handle, highWaterMark: 1 << 20 });
+  } catch (error) {
+    throw new TsbuildError('CONTEXT_NOT_FOUND', `Cannot read ${file}: ${(error as NodeJS.ErrnoException).code}`, { cause: error });
+  }
+}

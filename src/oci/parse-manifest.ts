@@ -13,6 +13,8 @@ export type ManifestDocument =
 /** Largest manifest or index read: as much as registries must take (distribution-spec "Pushing Manifests"). */
 export const MANIFEST_BYTES_MAX = 4 << 20;
 
+/** RFC 6838 4.2. */
+const MEDIA_TYPE_GRAMMAR = /^[a-zA-Z0-9][a-zA-Z0-9!#$&^_.+-]{0,126}\/[a-zA-Z0-9][a-zA-Z0-9!#$&^_.+-]{0,126}$/;
 const KNOWN = ['schemaVersion', 'mediaType', 'config', 'layers', 'manifests', 'annotations', 'fsLayers'];
 const DESCRIPTOR = ['mediaType', 'digest', 'size', 'platform', 'annotations', 'urls', 'data'];
 
@@ -63,9 +65,11 @@ function descriptorsOf(fields: Fields, name: string): readonly Descriptor[] {
 }
 
 function parseDescriptor(fields: Fields): Descriptor {
+  const mediaType = requiredString(fields, 'mediaType');
+  if (!MEDIA_TYPE_GRAMMAR.test(mediaType)) invalid(fields.subject, 'its mediaType is not a media type');
   const platform = has(fields, 'platform') ? parsePlatformFields(fields) : undefined;
   return {
-    mediaType: requiredString(fields, 'mediaType'),
+    mediaType,
     digest: parseDigest(fields.object.digest),
     size: sizeField(fields, 'size'),
     ...(platform === undefined ? {} : { platform }),

@@ -1,0 +1,106 @@
+/** An image of the store → a registry. Source: OCI distribution-spec "Push". */
+import { TsbuildError } from '../errors.ts';
+import type { Emit } from '../events.ts';
+import { forEachLimited } from '../images/for-each-limited.ts';
+import { imageSize } from '../images/image-size.ts';
+import { transferProgress } from '../images/transfer-progress.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import { MANIFEST_BYTES_MAX, parseManifestDocument } from '../oci/parse-manifest.ts';
+import { formatReference, type Reference } from '../oci/reference.ts';
+import type { RegistryClient } from '../registry/registry-client.ts';
+import { RegistryError } from '../registry/registry-error.ts';
+import type { Store } from '../store/open-store.ts';
+
+export interface PushSession {
+  readonly store: Pick<Store, 'content' | 'origins'>;
+  readonly registry: Pick<RegistryClient, 'pushBlob' | 'pushManifest'>;
+  readonly emit: Emit;
+  readonly signal: AbortSignal;
+}
+
+const PARALLEL_BLOBS = 4;
+const INDEX_DEPTH_MAX = 8;
+/** What a registry says to a manifest whose blobs it does not have, though it said it did. */
+const BLOB_MISSING: ReadonlySet<string> = new Set(['MANIFEST_BLOB_UNKNOWN', 'BLOB_UNKNOWN']);
+
+/**
+ * Pushes the manifest or index and all it needs, and names it `reference`. What names comes after what is named: layers,
+ * config, manifest, index. Each blob is asked for in the repositories where it is known to be before it is sent.
+ */
+export async function pushImage(session: PushSession, descriptor: Descriptor, reference: Reference): Promise<void> {
+  if (reference.digest !== undefined && reference.digest !== descriptor.digest) {
+    throw new TsbuildError('REFERENCE_INVALID', `Cannot push ${descriptor.digest} as ${formatReference(reference)}: the digests differ`, {
+      hint: 'Push to a tag.',
+    });
+  }
+  const { registry, repository, tag } = reference;
+  // Where both are given, the tag is what the registry is to learn.
+  const target: Reference = { registry, repository, ...(tag === undefined ? { digest: descriptor.digest } : { tag }) };
+  await pushDocument(session, descriptor, { reference: target, depth: 0 });
+  const size = imageSize(session.store, descriptor);
+  session.emit({ kind: 'image', action: 'pushed', digest: descriptor.digest, names: [formatReference(target)], size });
+}
+
+async function pushDocument(session: PushSession, descriptor: Descriptor, to: { reference: Reference; depth: number }): Promise<void> {
+  const bytes = await session.store.content.read(descriptor.digest, { maxBytes: MANIFEST_BYTES_MAX });
+  const document = parseManifestDocument(bytes, descriptor.mediaType, `manifest ${descriptor.digest}`);
+  if (document.kind === 'manifest') {
+    const push = async (): Promise<void> => {
+      await pushBlobs(session, to.reference, document.manifest.layers);
+      await pushBlobs(session, to.reference, [document.manifest.config]);
+      await putDocument(session, { descriptor, bytes }, to.reference);
+    };
+    return push().catch((error: unknown) => (isBlobMissing(error) ? push() : Promise.reject(error)));
+  }
+  if (to.depth >= INDEX_DEPTH_MAX) {
+    throw new TsbuildError('IMAGE_INVALID', `Cannot push ${descriptor.digest}: indexes nest deeper than ${INDEX_DEPTH_MAX}`);
+  }
+  const { registry, repository } = to.reference;
+  for (const child of new Map(document.index.manifests.map((item) => [item.digest, item])).values()) {
+    await pushDocument(session, child, { reference: { registry, repository, digest: child.digest }, depth: to.depth + 1 });
+  }
+  await putDocument(session, { descriptor, bytes }, to.reference);
+}
+
+/** A client that was told this does not believe the registry's "I have it" a second time. */
+function isBlobMissing(error: unknown): boolean {
+  return error instanceof RegistryError && error.codes.some((code) => BLOB_MISSING.has(code));
+}
+
+async function putDocument(session: PushSession, document: { descriptor: Descriptor; bytes: Buffer }, reference: Reference): Promise<void> {
+  session.signal.throwIfAborted();
+  const { digest: expected, mediaType } = document.descriptor;
+  const found = await session.registry.pushManifest(reference, document.bytes, mediaType);
+  if (found === expected) return;
+  throw new TsbuildError('DIGEST_MISMATCH', `Cannot push manifest to ${formatReference(reference)}: expected ${expected}, found ${found}`);
+}
+
+async function pushBlobs(
+  { store, registry, emit, signal }: PushSession,
+  reference: Reference,
+  blobs: readonly Descriptor[],
+): Promise<void> {
+  const once = new Map(blobs.map((blob) => [blob.digest, blob])).values();
+  await forEachLimited(once, { limit: PARALLEL_BLOBS, signal }, (blob, either) =>
+    pushBlob({ store, registry, emit, signal: either }, reference, blob),
+  );
+}
+
+async function pushBlob({ store, registry, emit, signal }: PushSession, reference: Reference, blob: Descriptor): Promise<void> {
+  const { registry: host, repository } = reference;
+  const progress = transferProgress(emit, { action: 'push', id: blob.digest, total: blob.size });
+  const candidates = store.origins.get(blob.digest).filter((origin) => origin.registry === host && origin.repository !== repository);
+  /** Opened anew for each attempt. */
+  async function* open(): AsyncGenerator<Buffer> {
+    progress.restart();
+    for await (const chunk of store.content.stream(blob.digest)) {
+      signal.throwIfAborted();
+      yield chunk;
+      progress.add(chunk.length);
+    }
+  }
+  const mountFrom = candidates.map((origin) => origin.repository);
+  const result = await registry.pushBlob(reference, blob, open, mountFrom);
+  await store.origins.add(blob.digest, { registry: host, repository });
+  progress.end(result === 'pushed' ? 'done' : result);
+}

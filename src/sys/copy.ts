@@ -2,7 +2,7 @@
 import { fstatSync, readSync, writeSync } from 'node:fs';
 import { TsbuildError } from '../errors.ts';
 import type { ByteString } from '../tree/byte-string.ts';
-import { failure, invoke } from './errno.ts';
+import { failure, failureByName, invoke } from './errno.ts';
 import { bind } from './libc.ts';
 
 const COPY_FILE_RANGE = process.arch === 'arm64' ? 285 : 326;
@@ -35,12 +35,26 @@ export function copyRange(from: number, to: number, size: number): void {
   }
 }
 
+/** Writes all of `bytes` at the descriptor's place, or at `position`. A full disk is NO_SPACE. */
+export function writeFully(fd: number, bytes: Uint8Array, position: number | null = null): void {
+  for (let at = 0; at < bytes.length; ) {
+    try {
+      at += writeSync(fd, bytes, at, bytes.length - at, position === null ? null : position + at);
+    } catch (error) {
+      const code = error instanceof Error && 'code' in error ? String(error.code) : undefined;
+      if (code === 'EINTR') continue;
+      if (code === undefined) throw error;
+      throw failureByName('write to', fd, code);
+    }
+  }
+}
+
 function copyByHand(from: number, to: number, size: number): void {
   const buffer = Buffer.allocUnsafe(Math.min(size, CHUNK_BYTES));
   for (let left = size; left > 0; ) {
     const read = readSync(from, buffer, 0, Math.min(left, buffer.length), null);
     if (read === 0) throw shortened();
-    for (let at = 0; at < read; ) at += writeSync(to, buffer, at, read - at);
+    writeFully(to, buffer.subarray(0, read));
     left -= read;
   }
 }

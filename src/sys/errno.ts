@@ -40,6 +40,11 @@ export function failure(syscall: string, dir: number, name: ByteString, result: 
   return new SyscallError(syscall, describePlace(dir, name), errnoName(-result));
 }
 
+/** The same for an errno's name, as Node's own errors carry it. */
+export function failureByName(syscall: string, fd: number, errno: string): SyscallError {
+  return new SyscallError(syscall, describePlace(fd, '' as ByteString), errno);
+}
+
 /** A name as a C string; the Buffer must stay referenced while the call runs. */
 export function cString(name: ByteString): Buffer {
   if (name.includes('\0')) throw new TsbuildError('PATH_ESCAPE', `Cannot use the name ${display(name)}: it contains a NUL byte`);

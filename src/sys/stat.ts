@@ -67,25 +67,37 @@ export function readLinkAt(dir: number, name: ByteString): ByteString {
   return fromBuffer(buffer.subarray(0, result));
 }
 
+/** A name in a directory; `type` is undefined where the file system does not say without a stat. */
+export interface DirectoryEntry {
+  readonly name: ByteString;
+  readonly type: FileType | undefined;
+}
+
 /** Names in a directory (opened for reading, not by O_PATH) in byte order, without `.` and `..`. */
 export function listDirectory(fd: number): ByteString[] {
+  return readEntries(fd, (name) => name).sort();
+}
+
+/** Names and types in no particular order: `listDirectory` where types save a stat. */
+export function listEntries(fd: number): DirectoryEntry[] {
+  return readEntries(fd, (name, type) => ({ name, type: TYPES.get(type) }));
+}
+
+/** struct linux_dirent64: u64 inode, i64 offset, u16 record length, u8 type (as in a mode), name with NUL. */
+function readEntries<T>(fd: number, toEntry: (name: ByteString, type: number) => T): T[] {
   entriesBuffer ??= Buffer.alloc(1 << 18);
-  const names: ByteString[] = [];
+  const buffer = entriesBuffer;
+  const entries: T[] = [];
   const rewound = invoke(lseek, fd, 0, 0);
   if (rewound < 0) throw failure('list', fd, '' as ByteString, rewound);
   for (;;) {
-    const result = invoke(getdents64, GETDENTS64, fd, entriesBuffer, entriesBuffer.length);
-    if (result < 0) throw failure('list', fd, '' as ByteString, result);
-    if (result === 0) return names.sort();
-    readEntries(entriesBuffer, result, names);
-  }
-}
-
-/** struct linux_dirent64: u64 inode, i64 offset, u16 record length, u8 type, name with NUL. */
-function readEntries(buffer: Buffer, length: number, into: ByteString[]): void {
-  for (let at = 0; at < length; at += buffer.readUInt16LE(at + 16)) {
-    const name = buffer.toString('latin1', at + 19, buffer.indexOf(0, at + 19)) as ByteString;
-    if (name !== '.' && name !== '..') into.push(name);
+    const length = invoke(getdents64, GETDENTS64, fd, buffer, buffer.length);
+    if (length < 0) throw failure('list', fd, '' as ByteString, length);
+    if (length === 0) return entries;
+    for (let at = 0; at < length; at += buffer.readUInt16LE(at + 16)) {
+      const name = buffer.toString('latin1', at + 19, buffer.indexOf(0, at + 19)) as ByteString;
+      if (name !== '.' && name !== '..') entries.push(toEntry(name, buffer.readUInt8(at + 18)));
+    }
   }
 }
 

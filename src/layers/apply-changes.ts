@@ -1,0 +1,217 @@
+/**
+ * The changes of one layer as files in an overlay upper directory. What an archive asks for stays inside: parents are resolved
+ * as in a root by descriptors, names are created and never opened if they exist, and metadata is set without following links.
+ */
+import { closeSync, constants, ftruncateSync } from 'node:fs';
+import { TsbuildError, unreachable } from '../errors.ts';
+import { copyRange, writeFully } from '../sys/copy.ts';
+import { linkAt } from '../sys/entries.ts';
+import { setTimesAt } from '../sys/metadata.ts';
+import { openAt } from '../sys/open.ts';
+import { isWhiteout, makeWhiteoutAt, setOpaqueAt } from '../sys/overlay-marks.ts';
+import { type Stat, statAt } from '../sys/stat.ts';
+import { imageXattrsAt } from '../sys/xattr.ts';
+import { type ByteString, display, nameOf, parentOf } from '../tree/byte-string.ts';
+import type { AddChange, Changeset, Content } from '../tree/change.ts';
+import type { FileNode, FileTree } from '../tree/file-tree.ts';
+import { dropXattrs, makeEntry, setMetadata, UpperDirectory, type UpperPlace } from './upper-directory.ts';
+
+export interface ApplyChangesOptions {
+  /** What is below the upper directory; absent, nothing is. A whiteout of what it does not have is left out. */
+  readonly lower?: FileTree;
+  readonly signal?: AbortSignal;
+  /** Bytes of content written so far. */
+  onProgress?(bytes: number): void;
+}
+
+interface Work {
+  readonly upper: UpperDirectory;
+  readonly options: ApplyChangesOptions;
+  bytes: number;
+}
+
+const CREATE_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+const ROOT = '' as ByteString;
+const HOLE_BYTES = 1 << 16;
+const ZEROS = Buffer.alloc(HOLE_BYTES);
+
+/**
+ * `upperFd` is a directory with nothing in it yet that only this call writes to; the changes may come in any order. A deletion
+ * is about lower layers only, whether it comes before or after an entry of the same name. Throws LAYER_INVALID, and leaves
+ * what was written so far.
+ */
+export async function applyChanges(changes: Changeset, upperFd: number, options: ApplyChangesOptions = {}): Promise<void> {
+  using upper = new UpperDirectory(upperFd, options.lower);
+  const work: Work = { upper, options, bytes: 0 };
+  for await (const change of changes) {
+    options.signal?.throwIfAborted();
+    switch (change.kind) {
+      case 'add':
+        if (change.path === '') describeRoot(work, change);
+        else if (change.node.type !== 'socket') await add(work, change);
+        break;
+      case 'delete':
+        remove(work, change.path);
+        break;
+      case 'opaque':
+        upper.hideLower(upper.enter(change.path));
+        break;
+      default:
+        unreachable(change);
+    }
+  }
+}
+
+function describeRoot({ upper }: Work, change: AddChange): void {
+  if (change.node.type !== 'directory') throw invalid(change.path, 'the root is no directory');
+  describeAgain(upper, upper.enter(ROOT), { name: ROOT, change });
+}
+
+async function add(work: Work, change: AddChange): Promise<void> {
+  const { upper } = work;
+  const name = nameOf(change.path);
+  // The target first: finding it may make directories, and the walk is then elsewhere.
+  const target = change.hardLinkTo === undefined ? undefined : openLinkTarget(work, change, change.hardLinkTo);
+  try {
+    const place = upper.enter(parentOf(change.path));
+    const stat = statAt(place.fd, name);
+    if (target !== undefined) {
+      // A name that is the target itself must not be removed before it is linked.
+      if (stat !== undefined && stat.ino === target.stat.ino && stat.dev === target.stat.dev) return;
+      upper.clear(place, name, stat);
+      linkAt(target.dir, target.name, place.fd, name);
+      describeLink(place, name, change);
+      return;
+    }
+    if (change.node.type === 'directory' && stat?.type === 'directory') {
+      describeAgain(upper, place, { name, change });
+      return;
+    }
+    const lower = upper.clear(place, name, stat);
+    if (change.node.type === 'directory') upper.makeDirectory(place, name, { ...change, lower });
+    else if (change.node.type === 'file') await writeFile(work, place, change);
+    else addNode(place, name, change);
+  } finally {
+    if (target !== undefined) closeSync(target.dir);
+  }
+}
+
+function addNode(place: UpperPlace, name: ByteString, change: AddChange): void {
+  const { type, device } = change.node;
+  if (type === 'char' && (device?.major ?? 0) === 0 && (device?.minor ?? 0) === 0)
+    throw invalid(change.path, 'it is the character device 0:0');
+  makeEntry(place.fd, name, change.node);
+  setMetadata(place.fd, name, change);
+}
+
+/** The directory was there, made for an entry before its own or described twice: the last description counts. */
+function describeAgain(upper: UpperDirectory, place: UpperPlace, entry: { name: ByteString; change: AddChange }): void {
+  const { name, change } = entry;
+  const old = imageXattrsAt(place.fd, name);
+  for (const key of change.xattrs.keys()) old.delete(key);
+  dropXattrs(place.fd, name, old.keys());
+  upper.describeDirectory(place, name, change);
+}
+
+/** An archive describes an inode once for each of its names; as everywhere, the last one counts. */
+function describeLink(place: UpperPlace, name: ByteString, change: AddChange): void {
+  const { node } = change;
+  const stat = statAt(place.fd, name);
+  if (stat === undefined || stat.type === 'symlink') return;
+  const isSame = stat.mode === node.mode && stat.uid === node.uid && stat.gid === node.gid;
+  if (isSame && stat.mtimeNs !== node.mtimeNs) setTimesAt(place.fd, name, node.mtimeNs);
+  if (!isSame) setMetadata(place.fd, name, { node, xattrs: new Map([...imageXattrsAt(place.fd, name), ...change.xattrs]) });
+}
+
+/** The place of an existing file: of this layer, or of a lower one and then copied up. The caller closes `dir`. */
+function openLinkTarget({ upper }: Work, change: AddChange, target: ByteString): { dir: number; name: ByteString; stat: Stat } {
+  const name = nameOf(target);
+  const place = upper.enter(parentOf(target));
+  let stat = statAt(place.fd, name);
+  if (stat === undefined) {
+    const node = upper.lowerNode(place, name);
+    if (node !== undefined && node.type !== 'directory') upper.copyUp(place, name, node);
+    stat = statAt(place.fd, name);
+  }
+  if (stat === undefined || isWhiteout(stat)) throw invalid(change.path, `it is a hard link to ${display(target)}, which is not there`);
+  if (stat.type === 'directory') throw invalid(change.path, `it is a hard link to ${display(target)}, which is a directory`);
+  return { dir: openAt(place.fd, ROOT, constants.O_RDONLY | constants.O_DIRECTORY), name, stat };
+}
+
+function remove({ upper, options }: Work, path: ByteString): void {
+  if (path === '') throw invalid(path, 'the root cannot be deleted');
+  const name = nameOf(path);
+  const place = upper.enter(parentOf(path));
+  const stat = statAt(place.fd, name);
+  if (stat?.type === 'directory') setOpaqueAt(place.fd, name);
+  else if (stat === undefined && (options.lower === undefined || upper.lowerNode(place, name) !== undefined))
+    makeWhiteoutAt(place.fd, name);
+}
+
+async function writeFile(work: Work, place: UpperPlace, change: AddChange): Promise<void> {
+  const { node, content, path } = change;
+  const fd = openAt(place.fd, nameOf(path), CREATE_FILE, 0o600);
+  try {
+    if (node.size > 0 && content === undefined) throw new Error(`${display(path)} has ${node.size} bytes and no content`);
+    if (content !== undefined) await writeContent(work, fd, { path, size: node.size, content });
+    setMetadata(fd, ROOT, change);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+async function writeContent(work: Work, fd: number, file: { path: ByteString; size: number; content: Content }): Promise<void> {
+  const { content, size, path } = file;
+  switch (content.kind) {
+    case 'file':
+      copyFile(fd, content, { path, size });
+      break;
+    case 'bytes':
+      if (content.bytes.length !== size) throw changed(path);
+      writeFully(fd, content.bytes);
+      break;
+    case 'stream': {
+      let at = 0;
+      for await (const chunk of content.chunks()) {
+        work.options.signal?.throwIfAborted();
+        if (at + chunk.length > size) throw changed(path);
+        writeSparse(fd, chunk, at);
+        at += chunk.length;
+      }
+      if (at !== size) throw changed(path);
+      ftruncateSync(fd, size);
+      break;
+    }
+    default:
+      unreachable(content);
+  }
+  work.bytes += size;
+  work.options.onProgress?.(work.bytes);
+}
+
+function copyFile(to: number, content: Content & { kind: 'file' }, file: { path: ByteString; size: number }): void {
+  const from = content.open();
+  try {
+    if (statAt(from, ROOT)?.size !== file.size) throw changed(file.path);
+    copyRange(from, to, file.size);
+    if (statAt(from, ROOT)?.size !== file.size) throw changed(file.path);
+  } finally {
+    closeSync(from);
+  }
+}
+
+/** Leaves holes where whole pieces are zeros, so that a file takes no more of the disk than it took where it was made. */
+function writeSparse(fd: number, chunk: Buffer, position: number): void {
+  for (let at = 0; at < chunk.length; at += HOLE_BYTES) {
+    const piece = chunk.subarray(at, at + HOLE_BYTES);
+    if (!piece.equals(ZEROS.subarray(0, piece.length))) writeFully(fd, piece, position + at);
+  }
+}
+
+function changed(path: ByteString): TsbuildError {
+  return new TsbuildError('CONTEXT_CHANGED', `Cannot write ${display(path)}: its size changed while it was read`);
+}
+
+function invalid(path: ByteString, reason: string): TsbuildError {
+  return new TsbuildError('LAYER_INVALID', `Cannot apply a layer at ${path === '' ? '/' : display(path)}: ${reason}`);
+}

@@ -1,0 +1,173 @@
+/**
+ * Changes as a layer archive. Its bytes follow from the changes alone: entries in the order given, no names of users, no
+ * padding but zeros, two zero blocks at the end (OCI image-spec layer.md; POSIX.1-2017 pax).
+ */
+import { closeSync, read as readCallback, readSync } from 'node:fs';
+import { promisify } from 'node:util';
+import { TsbuildError, unreachable } from '../errors.ts';
+import { statAt } from '../sys/stat.ts';
+import { type ByteString, display, join, nameOf, parentOf } from '../tree/byte-string.ts';
+import type { AddChange, Change, Changeset, Content } from '../tree/change.ts';
+import { BLOCK_BYTES, encodeTarHeader, type TarHeader } from './tar-header.ts';
+import { OPAQUE_NAME, WHITEOUT_PREFIX } from './whiteout-names.ts';
+
+export interface LayerTarOptions {
+  /** Later modification times become this one (SOURCE_DATE_EPOCH). Seconds since 1970. */
+  readonly clampTimeSeconds?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** Every chunk but the last has exactly this size; it belongs to the receiver. */
+export const CHUNK_BYTES = 1 << 20;
+
+const SYNC_READ_BYTES_MAX = 1 << 17;
+const NO_XATTRS: ReadonlyMap<string, Buffer> = new Map();
+const TYPE_FLAGS = { file: '0', symlink: '2', char: '3', block: '4', directory: '5', fifo: '6' } as const;
+
+const readAsync = promisify(readCallback);
+
+/**
+ * Yields the archive in chunks of 1 MiB. Sockets are left out, as everywhere. Throws CONTEXT_CHANGED where a file does not
+ * have the size its node says: what was yielded before is then no archive.
+ */
+export async function* writeLayerTar(changes: Changeset, options: LayerTarOptions = {}): AsyncGenerator<Buffer, void, undefined> {
+  const output = new ChunkBuffer();
+  for await (const change of changes) {
+    options.signal?.throwIfAborted();
+    const header = headerOf(change, options.clampTimeSeconds);
+    if (header === undefined) continue;
+    yield* output.add(encodeTarHeader(header));
+    if (change.kind !== 'add' || header.size === 0) continue;
+    yield* writeContent(change, output);
+    yield* output.skip((BLOCK_BYTES - (header.size % BLOCK_BYTES)) % BLOCK_BYTES);
+  }
+  yield* output.skip(2 * BLOCK_BYTES);
+  yield* output.finish();
+}
+
+function headerOf(change: Change, clampTimeSeconds: number | undefined): TarHeader | undefined {
+  switch (change.kind) {
+    case 'add':
+      return change.node.type === 'socket' ? undefined : headerOfAdded(change, clampTimeSeconds);
+    case 'delete':
+      return headerOfWhiteout(join(parentOf(change.path), `${WHITEOUT_PREFIX}${nameOf(change.path)}` as ByteString));
+    case 'opaque':
+      return headerOfWhiteout(join(change.path, OPAQUE_NAME as ByteString));
+    default:
+      return unreachable(change);
+  }
+}
+
+function headerOfAdded(change: AddChange, clampTimeSeconds: number | undefined): TarHeader | undefined {
+  const { node, path, hardLinkTo } = change;
+  if (node.type === 'socket') return undefined;
+  if (nameOf(path).startsWith(WHITEOUT_PREFIX)) {
+    throw new TsbuildError('LAYER_INVALID', `Cannot put ${display(path)} into a layer: the name stands for a deletion there`);
+  }
+  const clampNs = clampTimeSeconds === undefined ? undefined : BigInt(clampTimeSeconds) * 1_000_000_000n;
+  return {
+    path: node.type === 'directory' ? (`${path === '' ? '.' : path}/` as ByteString) : path,
+    typeFlag: hardLinkTo === undefined ? TYPE_FLAGS[node.type] : '1',
+    mode: node.mode,
+    uid: node.uid,
+    gid: node.gid,
+    size: node.type === 'file' && hardLinkTo === undefined ? node.size : 0,
+    mtimeNs: clampNs !== undefined && node.mtimeNs > clampNs ? clampNs : node.mtimeNs,
+    linkPath: hardLinkTo ?? node.linkTarget ?? ('' as ByteString),
+    major: node.device?.major ?? 0,
+    minor: node.device?.minor ?? 0,
+    xattrs: change.xattrs,
+  };
+}
+
+function headerOfWhiteout(path: ByteString): TarHeader {
+  const nothing = { mode: 0, uid: 0, gid: 0, size: 0, mtimeNs: 0n, major: 0, minor: 0 };
+  return { ...nothing, path, typeFlag: '0', linkPath: '' as ByteString, xattrs: NO_XATTRS };
+}
+
+async function* writeContent(change: AddChange, output: ChunkBuffer): AsyncGenerator<Buffer, void, undefined> {
+  const { content, node, path } = change;
+  if (content === undefined) throw new Error(`${display(path)} has ${node.size} bytes and no content`);
+  if (content.kind === 'file') {
+    yield* writeFile(content, change, output);
+    return;
+  }
+  let left = node.size;
+  for await (const chunk of content.kind === 'bytes' ? [content.bytes] : content.chunks()) {
+    left -= chunk.length;
+    if (left < 0) throw changed(path);
+    yield* output.add(chunk);
+  }
+  if (left !== 0) throw changed(path);
+}
+
+/** Reads into the chunk in the making; small files at once, the others on libuv's pool. */
+async function* writeFile(
+  content: Content & { kind: 'file' },
+  change: AddChange,
+  output: ChunkBuffer,
+): AsyncGenerator<Buffer, void, undefined> {
+  const fd = content.open();
+  try {
+    const before = statAt(fd, '' as ByteString);
+    if (before?.type !== 'file' || before.size !== change.node.size) throw changed(change.path);
+    for (let left = before.size; left > 0; ) {
+      const space = output.space(left);
+      const isSmall = space.length <= SYNC_READ_BYTES_MAX;
+      const count = isSmall ? readSync(fd, space, 0, space.length, null) : (await readAsync(fd, space, 0, space.length, null)).bytesRead;
+      if (count === 0) throw changed(change.path);
+      left -= count;
+      yield* output.advance(count);
+    }
+    const after = statAt(fd, '' as ByteString);
+    if (after?.size !== before.size || after.mtimeNs !== before.mtimeNs) throw changed(change.path);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function changed(path: ByteString): TsbuildError {
+  return new TsbuildError('CONTEXT_CHANGED', `Cannot put ${display(path)} into a layer: its size changed while it was read`);
+}
+
+/** Gathers bytes into chunks of exactly CHUNK_BYTES. A new Buffer for each: the last one is being hashed and compressed. */
+class ChunkBuffer {
+  private chunk = Buffer.alloc(CHUNK_BYTES);
+  private used = 0;
+
+  *add(bytes: Buffer): Generator<Buffer, void, undefined> {
+    for (let at = 0; at < bytes.length; ) {
+      const count = bytes.copy(this.chunk, this.used, at);
+      at += count;
+      yield* this.advance(count);
+    }
+  }
+
+  /** Leaves zeros. */
+  *skip(count: number): Generator<Buffer, void, undefined> {
+    for (let left = count; left > 0; ) {
+      const space = this.space(left);
+      space.fill(0); // a read that was cut short may have left bytes here
+      left -= space.length;
+      yield* this.advance(space.length);
+    }
+  }
+
+  /** Room for at most `wanted` bytes, to be filled and then reported by `advance`. */
+  space(wanted: number): Buffer {
+    return this.chunk.subarray(this.used, Math.min(this.used + wanted, CHUNK_BYTES));
+  }
+
+  *advance(count: number): Generator<Buffer, void, undefined> {
+    this.used += count;
+    if (this.used < CHUNK_BYTES) return;
+    const full = this.chunk;
+    this.chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+    this.used = 0;
+    yield full;
+  }
+
+  *finish(): Generator<Buffer, void, undefined> {
+    if (this.used > 0) yield this.chunk.subarray(0, this.used);
+  }
+}

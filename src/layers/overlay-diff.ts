@@ -1,0 +1,141 @@
+/**
+ * What an overlay's upper directory changes against the tree below it (Documentation/filesystems/overlayfs.rst; OCI image-spec
+ * layer.md). By descriptors throughout: no name that a step left behind is ever followed.
+ */
+import { closeSync, constants, readSync } from 'node:fs';
+import { TsbuildError } from '../errors.ts';
+import { fileNodeAt } from '../sys/file-node.ts';
+import { openAt, openBeneath } from '../sys/open.ts';
+import { isOpaqueAt, isWhiteout } from '../sys/overlay-marks.ts';
+import { listDirectory, type Stat, statAt } from '../sys/stat.ts';
+import { isImageXattr, listXattrsAt } from '../sys/xattr.ts';
+import { type ByteString, display, join } from '../tree/byte-string.ts';
+import type { AddChange, Change, Content } from '../tree/change.ts';
+import type { FileNode, FileTree, Xattrs } from '../tree/file-tree.ts';
+import { isSameNode, isSameXattrs } from './same-node.ts';
+
+interface Diff {
+  readonly upper: number;
+  readonly lower: FileTree;
+  /** Inode to the first path that has it. */
+  readonly links: Map<string, ByteString>;
+}
+
+/** One name in the upper directory. `below` says whether lower layers show at its place: is the parent a merged directory. */
+interface Entry {
+  readonly dir: number;
+  readonly name: ByteString;
+  readonly path: ByteString;
+  readonly below: FileNode | undefined;
+}
+
+const OPEN_FILE = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+const OPEN_DIRECTORY = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_DIRECTORY;
+/** Written only with redirect_dir and metacopy on, which the mounts of a build turn off; their content is elsewhere. */
+const REFUSED_XATTRS = ['trusted.overlay.redirect', 'trusted.overlay.metacopy'];
+const COMPARE_BYTES = 1 << 16;
+const ROOT = '' as ByteString;
+
+/**
+ * Changes in the order of tree/change.ts. `upperFd` must stay open until the iteration ends, and content is opened below it.
+ * Sockets, and names that are as they were in `lower`, yield nothing. Throws LAYER_INVALID where the directory was written by
+ * an overlay with redirects.
+ */
+export function* overlayDiff(upperFd: number, lower: FileTree): Generator<Change, void, undefined> {
+  const diff: Diff = { upper: upperFd, lower, links: new Map() };
+  const stat = statAt(upperFd, ROOT);
+  if (stat?.type !== 'directory') throw new Error('An upper directory is a directory');
+  yield* diffDirectory(diff, { dir: upperFd, name: ROOT, path: ROOT, below: lower.stat(ROOT) }, stat);
+}
+
+function* diffDirectory(diff: Diff, entry: Entry, stat: Stat): Generator<Change, void, undefined> {
+  const fd = entry.path === '' ? entry.dir : openAt(entry.dir, entry.name, OPEN_DIRECTORY);
+  try {
+    const xattrs = imageXattrs(fd, ROOT, entry.path);
+    const node = fileNodeAt(fd, ROOT, stat);
+    const merged = entry.below?.type === 'directory' ? entry.below : undefined;
+    const hides = merged !== undefined && isOpaqueAt(fd, ROOT);
+    const isOpaque = hides && diff.lower.list(entry.path).length > 0;
+    if (isOpaque || !isUnchanged(diff, entry, { node, xattrs })) yield { kind: 'add', path: entry.path, node, xattrs };
+    if (isOpaque) yield { kind: 'opaque', path: entry.path };
+    for (const name of listDirectory(fd)) {
+      const path = join(entry.path, name);
+      const below = merged === undefined || hides ? undefined : diff.lower.stat(path);
+      yield* diffEntry(diff, { dir: fd, name, path, below });
+    }
+  } finally {
+    if (fd !== entry.dir) closeSync(fd);
+  }
+}
+
+function* diffEntry(diff: Diff, entry: Entry): Generator<Change, void, undefined> {
+  const stat = statAt(entry.dir, entry.name);
+  if (stat === undefined || stat.type === 'socket') {
+    // A socket has no form in an archive; what it replaced is gone all the same.
+    if (stat !== undefined && entry.below !== undefined) yield { kind: 'delete', path: entry.path };
+  } else if (isWhiteout(stat)) {
+    if (entry.below !== undefined) yield { kind: 'delete', path: entry.path };
+  } else if (stat.type === 'directory') {
+    yield* diffDirectory(diff, entry, stat);
+  } else {
+    yield* diffFile(diff, entry, stat);
+  }
+}
+
+function* diffFile(diff: Diff, entry: Entry, stat: Stat): Generator<Change, void, undefined> {
+  const { path } = entry;
+  const node = fileNodeAt(entry.dir, entry.name, stat);
+  const xattrs = imageXattrs(entry.dir, entry.name, path);
+  const first = node.inode === undefined ? undefined : diff.links.get(node.inode);
+  if (first !== undefined) {
+    yield { kind: 'add', path, node, xattrs, hardLinkTo: first };
+    return;
+  }
+  if (isUnchanged(diff, entry, { node, xattrs })) return;
+  if (node.inode !== undefined) diff.links.set(node.inode, path);
+  const added: AddChange = { kind: 'add', path, node, xattrs };
+  yield node.type === 'file' ? { ...added, content: contentBelow(diff.upper, path) } : added;
+}
+
+/** Opens when asked to, from the root, since the walk may have left the directory by then. */
+function contentBelow(upper: number, path: ByteString): Content {
+  return { kind: 'file', open: () => openBeneath(upper, path, OPEN_FILE) };
+}
+
+function imageXattrs(dir: number, name: ByteString, path: ByteString): Xattrs {
+  const all = listXattrsAt(dir, name);
+  for (const key of REFUSED_XATTRS) {
+    if (all.has(key)) throw new TsbuildError('LAYER_INVALID', `Cannot read the changes in ${display(path)}: it has the attribute ${key}`);
+  }
+  for (const key of all.keys()) if (!isImageXattr(key)) all.delete(key);
+  return all;
+}
+
+/** A name that was copied up and is as before, such as a directory on the way to a change or a file opened for writing. */
+function isUnchanged(diff: Diff, entry: Entry, now: { node: FileNode; xattrs: Xattrs }): boolean {
+  const { below, path } = entry;
+  if (below === undefined || now.node.inode !== undefined || !isSameNode(now.node, below)) return false;
+  if (!isSameXattrs(now.xattrs, diff.lower.xattrs(path))) return false;
+  return now.node.type !== 'file' || isSameContent(openBeneath(diff.upper, path, OPEN_FILE), diff.lower.open(path));
+}
+
+/** Compares two files of equal size and closes both. */
+function isSameContent(a: number, b: number): boolean {
+  try {
+    const [one, other] = [Buffer.allocUnsafe(COMPARE_BYTES), Buffer.allocUnsafe(COMPARE_BYTES)];
+    for (;;) {
+      const count = readFully(a, one);
+      if (readFully(b, other) !== count || !one.subarray(0, count).equals(other.subarray(0, count))) return false;
+      if (count < COMPARE_BYTES) return true;
+    }
+  } finally {
+    closeSync(a);
+    closeSync(b);
+  }
+}
+
+function readFully(fd: number, into: Buffer): number {
+  let at = 0;
+  for (let count = -1; count !== 0 && at < into.length; at += count) count = readSync(fd, into, at, into.length - at, null);
+  return at;
+}

@@ -46,7 +46,8 @@ export async function copyStep(
     key,
     files: state.files,
     async make(active) {
-      using into = run.resources.snapshots.activeTree(active);
+      // The active snapshot is still empty: what is below it is what COPY sees.
+      using into = run.resources.snapshots.tree(active.parents.at(-1)?.name);
       const sources = await origin.sources(copy.paths);
       const changes = copyChanges({
         from: await origin.tree(),

@@ -17,13 +17,13 @@ export interface Workdir {
   readonly createdNs: bigint;
 }
 
-/** Makes the directory and what is missing above it. */
+/** Makes the directory and what is missing above it, in an active snapshot with nothing in it yet. */
 export async function makeWorkdir(
   { snapshots, signal }: BuildResources,
   active: ActiveSnapshot,
   { path, user, createdNs }: Workdir,
 ): Promise<void> {
-  using tree = snapshots.activeTree(active);
+  using tree = snapshots.tree(active.parents.at(-1)?.name);
   const target = resolvePath(tree, fromText(path), 'follow');
   const owner = ownerOf(tree, user);
   await applyChanges(missingDirectories(tree, target.path, { owner, createdNs }), active.upperFd, { lower: tree, signal });

@@ -69,7 +69,7 @@ async function storeLayer(
   const compressed = (async () => {
     for await (const chunk of parallelGzip(copy, GZIP_LEVEL)) await ingest.write(chunk);
   })();
-  // Read through `copy.errored`; without a listener it would end the process.
+  // Its readers are told; without a listener it would end the process.
   copy.on('error', () => undefined);
   // Where the disk is full, the reader stops, too.
   compressed.catch((error: Error) => copy.destroy(error));
@@ -84,11 +84,10 @@ async function storeLayer(
     }
     copy.end();
   } catch (error) {
-    // The reader may have failed because the compressor did: the first failure is the one to tell of.
-    const first: unknown = copy.errored ?? error;
     copy.destroy(error instanceof Error ? error : undefined);
-    await compressed.catch(() => undefined);
-    throw first;
+    const outcome: unknown = await compressed.catch((failure: unknown) => failure);
+    // Where the compressor failed first, the reader only saw its stream close; else both failed of the same.
+    throw outcome instanceof Error && error instanceof Error ? outcome : error;
   }
   await compressed;
   if (diffId === undefined) throw new Error('readLayer() told no diffID');

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { createReadStream, readFileSync, writeFileSync } from 'node:fs';
+import { createHash, randomBytes } from 'node:crypto';
+import { createReadStream, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { test } from 'node:test';
@@ -82,4 +82,26 @@ test('importRootfs() passes an error of its input on, and stops at the signal', 
   const aborted = { store, emit: () => undefined, signal: AbortSignal.abort(new Error('enough')) };
   await assert.rejects(importRootfs(aborted, { ...rootfs, input: Readable.from([tar]) }), /enough/);
   assert.deepEqual(store.content.list(), []);
+});
+
+test('importRootfs() says NO_SPACE on a full disk, and gives the space back', (t) => {
+  const directory = temporaryDirectory(t);
+  const urlOf = (path: string) => JSON.stringify(new URL(path, import.meta.url).href);
+  const script = `import { readdirSync } from 'node:fs'; import { randomBytes } from 'node:crypto'; import { execFileSync } from 'node:child_process';
+    import { writeFileSync } from 'node:fs'; import { openStore } from ${urlOf('../../src/store/open-store.js')};
+    import { importTar } from ${urlOf('./_rootfs.js')};
+    const [tar, root] = process.argv.slice(-2);
+    const store = await openStore(root);
+    let code;
+    try { await importTar(store, tar); } catch (error) { code = error.code; }
+    const left = readdirSync(root + '/ingest').flatMap((name) => readdirSync(root + '/ingest/' + name));
+    console.log(JSON.stringify({ code, left, blobs: store.content.list().length }));`;
+  const tar = join(directory, 'big.tar');
+  writeFileSync(join(directory, 'big'), randomBytes(20 << 20));
+  execFileSync('tar', ['-C', directory, '-cf', tar, 'big']);
+  const mount = join(directory, 'mount');
+  mkdirSync(mount);
+  const command = 'mount -t tmpfs -o size=8m,mode=0700 none "$1" && exec "$2" --input-type=module -e "$3" "$4" "$1/root"';
+  const output = execFileSync('unshare', ['-m', 'sh', '-c', command, 'sh', mount, process.execPath, script, tar], { encoding: 'utf8' });
+  assert.deepEqual(JSON.parse(output), { code: 'ERR_TSBUILD_NO_SPACE', left: [], blobs: 0 });
 });

@@ -72,7 +72,9 @@ function startPicture(view: BuildView, screen: Screen): Picture {
     },
   });
   const running = list.run();
-  const refresh = (): void => lines.forEach((line) => drawLine(line, screen));
+  const refresh = (): void => {
+    for (const line of lines) drawLine(line, screen);
+  };
   return {
     stages: view.stages,
     refresh,

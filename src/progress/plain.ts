@@ -32,18 +32,24 @@ class PlainRenderer implements Renderer {
       case 'plan':
         return;
       case 'step-start':
-        return this.#start(event.step);
+        this.#start(event.step);
+        return;
       case 'step-output':
-        return this.#output(event.step, this.#lines.take(event));
+        this.#output(event.step, this.#lines.take(event));
+        return;
       case 'step-end':
-        return this.#stepEnd(event);
+        this.#stepEnd(event);
+        return;
       case 'transfer':
-        return this.#transfer(event);
+        this.#transfer(event);
+        return;
       case 'warning':
-        return this.#write(`WARNING: ${plainText(event.message)}${event.hint === undefined ? '' : ` (${plainText(event.hint)})`}`);
+        this.#write(`WARNING: ${plainText(event.message)}${event.hint === undefined ? '' : ` (${plainText(event.hint)})`}`);
+        return;
       case 'image': {
         const names = event.names.length === 0 ? '' : ` as ${event.names.map(plainText).join(', ')}`;
-        return this.#write(`${event.action} ${event.digest}${names} (${formatSize(event.size)})`);
+        this.#write(`${event.action} ${event.digest}${names} (${formatSize(event.size)})`);
+        return;
       }
       default:
         unreachable(event);

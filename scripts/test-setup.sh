@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Installs the Debian programs that tests use as judges, as far as they are missing. Without root: says what is missing.
+set -euo pipefail
+
+packages=(attr busybox-static docker-registry gcc gcc-aarch64-linux-gnu jq libc6-dev libcap2-bin mmdebstrap nftables qemu-user-static runc skopeo strace umoci)
+missing=()
+for package in "${packages[@]}"; do
+  [ "$(dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null)" = 'ii ' ] || missing+=("$package")
+done
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+if ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then
+  echo "Some tests need these Debian packages: ${missing[*]}" >&2
+  exit 0
+fi
+echo "Installing ${missing[*]}" >&2
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq >&2
+# No service may start: tests start their own registry.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+  printf '#!/bin/sh\nexit 101\n' >"$policy"
+  chmod +x "$policy"
+  trap 'rm -f "$policy"' EXIT
+fi
+apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2

@@ -1,0 +1,141 @@
+/** Every command with its flags, as docker spells them. A command's code is loaded when it runs. */
+import { PROGRESS_MODES, type ProgressMode } from '../progress/renderer.ts';
+import type { Terminal } from './terminal.ts';
+
+export interface Invocation {
+  readonly operands: readonly string[];
+  readonly flags: Flags;
+  readonly terminal: Terminal;
+}
+
+/** Flags of all commands, in commander's camel case; each command has its part of them. */
+export interface Flags {
+  readonly root?: string;
+  readonly progress?: ProgressMode;
+  readonly quiet?: boolean;
+  readonly tag?: readonly string[];
+  readonly file?: string;
+  readonly target?: string;
+  readonly buildArg?: readonly string[];
+  readonly label?: readonly string[];
+  readonly addHost?: readonly string[];
+  /** false where `--no-cache` is given. */
+  readonly cache?: boolean;
+  readonly pull?: boolean;
+  readonly push?: boolean;
+  readonly network?: string;
+  readonly jobs?: string;
+  readonly output?: string;
+  readonly format?: 'table' | 'json';
+  readonly env?: readonly string[];
+  readonly user?: string;
+  readonly workdir?: string;
+  readonly entrypoint?: string;
+}
+
+export interface FlagSpec {
+  readonly flags: string;
+  readonly description: string;
+  readonly kind?: 'repeatable' | 'hidden';
+  readonly choices?: readonly string[];
+}
+
+export interface CommandSpec {
+  readonly name: string;
+  readonly summary: string;
+  /** As in usage: `<name>`, `[name]`, `[name...]`. */
+  readonly operands: string;
+  readonly flags: readonly FlagSpec[];
+  /** Flags after the first operand belong to the command that is run. */
+  readonly flagsEnd?: 'first-operand';
+  load(): Promise<{ run(invocation: Invocation): Promise<number> }>;
+}
+
+const ROOT: FlagSpec = { flags: '--root <dir>', description: 'state directory (TSBUILD_ROOT)' };
+const PROGRESS: readonly FlagSpec[] = [
+  { flags: '--progress <mode>', description: 'how to show progress', choices: PROGRESS_MODES },
+  { flags: '-q, --quiet', description: 'show errors only' },
+  ROOT,
+];
+
+export const COMMANDS: readonly CommandSpec[] = [
+  {
+    ...{ name: 'build', summary: 'build an image from a Dockerfile (the default command)', operands: '<context>' },
+    flags: [
+      { flags: '-t, --tag <name>', description: 'name of the image, such as app:1', kind: 'repeatable' },
+      { flags: '-f, --file <path>', description: 'the Dockerfile (default: CONTEXT/Dockerfile)' },
+      { flags: '--target <stage>', description: 'stop at this stage' },
+      { flags: '--build-arg <key=value>', description: 'set an ARG; KEY alone takes the value of the environment', kind: 'repeatable' },
+      { flags: '--label <key=value>', description: 'set a label of the image', kind: 'repeatable' },
+      { flags: '--add-host <name:address>', description: 'add a line to /etc/hosts of every RUN', kind: 'repeatable' },
+      { flags: '--no-cache', description: 'run every step' },
+      { flags: '--pull', description: 'ask the registry for newer base images' },
+      { flags: '--push', description: 'push every tag' },
+      { flags: '--network <mode>', description: 'network of every RUN', choices: ['default', 'none', 'host'] },
+      { flags: '--jobs <number>', description: 'most steps at once' },
+      ...PROGRESS,
+    ],
+    load: () => import('./commands/build.ts'),
+  },
+  {
+    ...{ name: 'images', summary: 'list the images of the local store', operands: '' },
+    flags: [
+      { flags: '--format <format>', description: 'how to list them', choices: ['table', 'json'] },
+      { flags: '-q, --quiet', description: 'show digests only' },
+      ROOT,
+    ],
+    load: () => import('./commands/images.ts'),
+  },
+  {
+    ...{ name: 'inspect', summary: 'show manifest and config of an image as JSON', operands: '<image>', flags: [ROOT] },
+    load: () => import('./commands/inspect.ts'),
+  },
+  {
+    ...{ name: 'tag', summary: 'give an image another name', operands: '<source> <target>', flags: [ROOT] },
+    load: () => import('./commands/tag.ts'),
+  },
+  {
+    ...{ name: 'rmi', summary: 'remove image names, and what no name needs', operands: '<image...>', flags: [ROOT] },
+    load: () => import('./commands/rmi.ts'),
+  },
+  {
+    ...{ name: 'pull', summary: 'fetch an image from a registry', operands: '<image>', flags: PROGRESS },
+    load: () => import('./commands/pull.ts'),
+  },
+  {
+    ...{ name: 'push', summary: 'send an image to its registry', operands: '<image>', flags: PROGRESS },
+    load: () => import('./commands/push.ts'),
+  },
+  {
+    ...{ name: 'save', summary: 'write an image as an OCI archive', operands: '<image>' },
+    flags: [{ flags: '-o, --output <file>', description: 'file to write (default: standard output)' }, ...PROGRESS],
+    load: () => import('./commands/save.ts'),
+  },
+  {
+    ...{ name: 'import', summary: 'make an image of a root file system (tar; - is standard input)', operands: '<file> <image>' },
+    flags: PROGRESS,
+    load: () => import('./commands/import.ts'),
+  },
+  {
+    ...{
+      name: 'run',
+      summary: 'run a command in a fresh container of an image',
+      operands: '<image> [command...]',
+      flagsEnd: 'first-operand',
+    },
+    flags: [
+      { flags: '-e, --env <key=value>', description: 'set a variable; KEY alone takes the value of the environment', kind: 'repeatable' },
+      { flags: '-u, --user <name|id>', description: 'user, with :group if wanted' },
+      { flags: '-w, --workdir <dir>', description: 'working directory' },
+      { flags: '--entrypoint <command>', description: 'run this instead of the entrypoint of the image' },
+      { flags: '--network <mode>', description: 'network of the container', choices: ['private', 'none', 'host'] },
+      { flags: '--rm', description: 'accepted for compatibility: a container never stays', kind: 'hidden' },
+      ROOT,
+    ],
+    load: () => import('./commands/run.ts'),
+  },
+  {
+    ...{ name: 'version', summary: 'show the versions of tsbuild and Node', operands: '', flags: [] },
+    load: () => import('./commands/version.ts'),
+  },
+];

@@ -1,0 +1,12 @@
+import { pullImage } from '../../index.ts';
+import type { Invocation } from '../command-table.ts';
+import { printResult } from '../terminal.ts';
+import { withProgress } from '../with-progress.ts';
+
+/** `tsbuild pull IMAGE`: prints the digest of the manifest. */
+export async function run({ operands, flags, terminal }: Invocation): Promise<number> {
+  const [name = ''] = operands;
+  const { digest } = await withProgress(terminal, flags, (options) => pullImage({ ...options, name }));
+  printResult(terminal, digest);
+  return 0;
+}

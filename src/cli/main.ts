@@ -1,0 +1,44 @@
+/** The process: argv in, exit code out. The only file that ends it. */
+import { constants } from 'node:os';
+import { exitCodeOf, reportError } from './exit-code.ts';
+import { runCommandLine } from './run-command-line.ts';
+import { openTerminal, type Terminal } from './terminal.ts';
+
+type SignalName = 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'SIGPIPE';
+
+const interrupt = new AbortController();
+let received: SignalName | undefined;
+
+/** The first signal stops the work in order; the second does not wait for that. */
+function stop(signal: SignalName): void {
+  if (received !== undefined) process.exit(128 + constants.signals[signal]);
+  received = signal;
+  interrupt.abort(signal);
+}
+
+async function main(terminal: Terminal): Promise<number> {
+  try {
+    return await runCommandLine(process.argv.slice(2), terminal);
+  } catch (error) {
+    reportError(terminal, error);
+    return received === undefined ? exitCodeOf(error) : 128 + constants.signals[received];
+  }
+}
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop(signal));
+// Whoever read the result has gone: as for any command in a pipe.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => (error.code === 'EPIPE' ? (received ?? stop('SIGPIPE')) : bug(error)));
+// Nobody watches any more; the result is still wanted.
+process.stderr.on('error', (error: NodeJS.ErrnoException) => (error.code === 'EPIPE' || error.code === 'EIO' ? undefined : bug(error)));
+process.on('uncaughtException', bug);
+
+const terminal = openTerminal(interrupt.signal);
+const code = await main(terminal);
+// What was written last may fail only now.
+await new Promise((resolve) => setImmediate(resolve));
+process.exit(received === undefined ? code : 128 + constants.signals[received]);
+
+function bug(error: unknown): void {
+  reportError(openTerminal(interrupt.signal), error);
+  process.exit(exitCodeOf(error));
+}

@@ -1,0 +1,77 @@
+/** argv → the command to run. commander knows the grammar; its complaints become USAGE errors. */
+import { Command, CommanderError, Option } from 'commander';
+import { TsbuildError } from '../errors.ts';
+import { COMMANDS, type CommandSpec, type FlagSpec, type Flags } from './command-table.ts';
+
+export interface ParsedCommand {
+  readonly spec: CommandSpec;
+  readonly operands: readonly string[];
+  readonly flags: Flags;
+}
+
+/** `help` is text that the user asked for. Throws USAGE, with the usage line as its hint. */
+export function parseCommandLine(argv: readonly string[], version: string): ParsedCommand | { readonly help: string } {
+  let parsed: ParsedCommand | undefined;
+  let help = '';
+  const program = openProgram(version, (command) => {
+    parsed = command;
+  });
+  program.configureOutput({
+    writeOut: (text) => {
+      help += text;
+    },
+    writeErr: () => {},
+    outputError: () => {},
+  });
+  for (const command of program.commands) command.copyInheritedSettings(program);
+  try {
+    program.parse([...argv], { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode !== 0) throw usageError(error.message, usageOf(program, argv));
+  }
+  return parsed ?? { help };
+}
+
+/** `usage` is the line to show; it comes as the hint. */
+export function usageError(message: string, usage: string | undefined): TsbuildError {
+  const text = message.replace(/^error: |\.$/g, '').replace(/\n\(Did you mean (.*)\?\)$/, ' (did you mean $1?)');
+  return new TsbuildError('USAGE', text.charAt(0).toUpperCase() + text.slice(1), { hint: usage });
+}
+
+function openProgram(version: string, onCommand: (command: ParsedCommand) => void): Command {
+  const program = new Command('tsbuild')
+    .description('docker build without Docker: from a Dockerfile to an OCI image, every RUN in a fresh container')
+    .usage('[command] [flags] ...')
+    .version(version, '-V, --version', 'show the version')
+    .addOption(new Option('--root <dir>', 'state directory (TSBUILD_ROOT)'))
+    .enablePositionalOptions()
+    .exitOverride()
+    .addHelpText('after', '\ntsbuild -t app:1 . builds the Dockerfile of this directory. tsbuild <command> --help says more.');
+  for (const spec of COMMANDS) addCommand(program, spec, onCommand);
+  return program;
+}
+
+function addCommand(program: Command, spec: CommandSpec, onCommand: (command: ParsedCommand) => void): void {
+  const command = program.command(spec.name, { isDefault: spec.name === 'build' }).description(spec.summary);
+  if (spec.operands !== '') command.arguments(spec.operands);
+  if (spec.flagsEnd === 'first-operand') command.passThroughOptions();
+  for (const flag of spec.flags) command.addOption(optionOf(flag));
+  command.allowExcessArguments(false).action(() => {
+    onCommand({ spec, operands: command.args, flags: { ...program.opts<Flags>(), ...command.opts<Flags>() } });
+  });
+}
+
+function optionOf(flag: FlagSpec): Option {
+  const option = new Option(flag.flags, flag.description);
+  if (flag.choices !== undefined) option.choices([...flag.choices]);
+  if (flag.kind === 'repeatable') option.argParser((value: string, before: readonly string[] | undefined) => [...(before ?? []), value]);
+  return flag.kind === 'hidden' ? option.hideHelp() : option;
+}
+
+/** The usage line of the command that was meant, as far as that can be told. */
+function usageOf(program: Command, argv: readonly string[]): string {
+  const named = program.commands.find((command) => command.name() === argv.find((word) => !word.startsWith('-')));
+  const command = named ?? program.commands.find((candidate) => candidate.name() === 'build') ?? program;
+  return `Usage: tsbuild ${command.name()} ${command.usage()}; tsbuild ${command.name()} --help says more.`;
+}

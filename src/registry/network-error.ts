@@ -53,7 +53,7 @@ export function refusedTarget(request: HttpRequest, host: string): RegistryError
 
 function hintOf(code: string): string | undefined {
   if (code === 'ERR_SSL_WRONG_VERSION_NUMBER' || code === 'EPROTO' || code === 'ERR_SSL_PACKET_LENGTH_TOO_LONG') {
-    return 'If the registry speaks plain HTTP on purpose, name it with --insecure-registry.';
+    return 'If the registry speaks plain HTTP on purpose, name it in insecureRegistries.';
   }
   return code === 'ENOTFOUND' || code === 'EAI_AGAIN' ? 'Check the registry name and the DNS settings of this machine.' : undefined;
 }

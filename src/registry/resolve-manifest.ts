@@ -19,6 +19,9 @@ export interface ResolvedManifest {
   readonly descriptor: Descriptor;
 }
 
+/** What is known of a document before it is fetched. */
+type Expected = Pick<Descriptor, 'digest'> & Partial<Descriptor>;
+
 /** What registries must take, and the most that tsbuild takes. */
 const MANIFEST_MAX = 4 * 1024 * 1024;
 const DEADLINE_MS = 60_000;
@@ -28,8 +31,7 @@ const NESTING_MAX = 3;
 /** Throws REGISTRY_*, DIGEST_MISMATCH, IMAGE_INVALID, PLATFORM_NOT_FOUND. */
 export async function resolveManifest(requester: Requester, reference: Reference, platform: Platform): Promise<ResolvedManifest> {
   const subject = formatReference(reference);
-  let expected: (Pick<Descriptor, 'digest'> & Partial<Descriptor>) | undefined =
-    reference.digest === undefined ? undefined : { digest: reference.digest };
+  let expected: Expected | undefined = reference.digest === undefined ? undefined : { digest: reference.digest };
   for (let depth = 0; depth <= NESTING_MAX; depth += 1) {
     const { bytes, document } = await fetchManifest(requester, reference, expected);
     if (document.kind === 'manifest') {
@@ -46,8 +48,6 @@ export async function resolveManifest(requester: Requester, reference: Reference
   }
   throw new TsbuildError('IMAGE_INVALID', `Cannot use ${subject}: its indexes are nested more than ${NESTING_MAX} deep`);
 }
-
-type Expected = Pick<Descriptor, 'digest'> & Partial<Descriptor>;
 
 async function fetchManifest(
   requester: Requester,

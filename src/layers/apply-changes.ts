@@ -8,12 +8,12 @@ import { copyRange, writeFully } from '../sys/copy.ts';
 import { linkAt } from '../sys/entries.ts';
 import { setTimesAt } from '../sys/metadata.ts';
 import { openAt } from '../sys/open.ts';
-import { isWhiteout, makeWhiteoutAt, setOpaqueAt } from '../sys/overlay-marks.ts';
+import { isWhiteout, makeWhiteoutAt } from '../sys/overlay-marks.ts';
 import { type Stat, statAt } from '../sys/stat.ts';
 import { imageXattrsAt } from '../sys/xattr.ts';
 import { type ByteString, display, nameOf, parentOf } from '../tree/byte-string.ts';
 import type { AddChange, Changeset, Content } from '../tree/change.ts';
-import type { FileNode, FileTree } from '../tree/file-tree.ts';
+import type { FileTree } from '../tree/file-tree.ts';
 import { dropXattrs, makeEntry, setMetadata, UpperDirectory, type UpperPlace } from './upper-directory.ts';
 
 export interface ApplyChangesOptions {
@@ -143,7 +143,7 @@ function remove({ upper, options }: Work, path: ByteString): void {
   const name = nameOf(path);
   const place = upper.enter(parentOf(path));
   const stat = statAt(place.fd, name);
-  if (stat?.type === 'directory') setOpaqueAt(place.fd, name);
+  if (stat?.type === 'directory') upper.hideLowerIn(place, name);
   else if (stat === undefined && (options.lower === undefined || upper.lowerNode(place, name) !== undefined))
     makeWhiteoutAt(place.fd, name);
 }

@@ -10,7 +10,7 @@ import { setModeAt, setOwnerAt, setTimesAt } from '../sys/metadata.ts';
 import { openAt } from '../sys/open.ts';
 import { isOpaqueAt, isWhiteout, setOpaqueAt } from '../sys/overlay-marks.ts';
 import { removeTree } from '../sys/remove-tree.ts';
-import { readLinkAt, type Stat, statAt } from '../sys/stat.ts';
+import { listDirectory, readLinkAt, type Stat, statAt } from '../sys/stat.ts';
 import { removeXattrAt, setXattrAt } from '../sys/xattr.ts';
 import { type ByteString, display, join } from '../tree/byte-string.ts';
 import type { FileNode, FileTree, Xattrs } from '../tree/file-tree.ts';
@@ -85,8 +85,18 @@ export class UpperDirectory implements Disposable {
 
   /** Hides what the lower tree has in the directory. */
   hideLower(place: UpperPlace): void {
-    if (place.merged) setOpaqueAt(place.fd, ROOT);
+    if (!place.merged) return;
+    setOpaqueAt(place.fd, ROOT);
+    dropWhiteouts(place.fd);
     place.merged = false;
+  }
+
+  /** The same for a directory below the place. */
+  hideLowerIn(place: UpperPlace, name: ByteString): void {
+    this.open(place, name);
+    const below = this.at(this.steps.length - 1);
+    this.hideLower(below);
+    this.leaveTo(this.steps.length - 2);
   }
 
   /** Makes way for a new entry. Says whether a directory in its place must hide the lower one: where this layer had it gone. */
@@ -227,6 +237,26 @@ export function setMetadata(dir: number, name: ByteString, entry: { node: FileNo
   const hasUserXattrs = node.type === 'file' || node.type === 'directory';
   for (const [key, value] of xattrs) if (hasUserXattrs || !key.startsWith('user.')) setXattrAt(dir, name, key, value);
   setTimesAt(dir, name, node.mtimeNs);
+}
+
+/**
+ * Where nothing of the lower tree shows, the kernel reads the upper directory as it is, and a whiteout would be listed there as a
+ * name that cannot be opened.
+ */
+function dropWhiteouts(fd: number): void {
+  for (const name of listDirectory(fd)) {
+    const stat = statAt(fd, name);
+    if (stat === undefined) continue;
+    if (isWhiteout(stat)) unlinkAt(fd, name, 'file');
+    if (stat.type !== 'directory') continue;
+    const below = openAt(fd, name, OPEN_DIRECTORY);
+    try {
+      dropWhiteouts(below);
+      setTimesAt(below, ROOT, stat.mtimeNs);
+    } finally {
+      closeSync(below);
+    }
+  }
 }
 
 /** What an entry of an earlier description had and this one has not. */

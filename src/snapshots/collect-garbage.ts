@@ -4,6 +4,7 @@
  */
 import { readdirSync, readFileSync, readlinkSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { SyscallError } from '../errors.ts';
 import { AT_FDCWD } from '../sys/open.ts';
 import { removeTree } from '../sys/remove-tree.ts';
 import { fromText } from '../tree/byte-string.ts';
@@ -30,7 +31,7 @@ export function collectGarbage(paths: SnapshotPaths, bootId: string): void {
   const isNewBoot = readOrEmpty(paths.boot) !== bootId;
   if (!isNewBoot && readdirSync(paths.directory).length === readdirSync(paths.names).length) return;
   const dead = claimGarbage(paths, isNewBoot ? bootId : undefined);
-  for (const name of dead) removeTree(AT_FDCWD, fromText(join(paths.directory, name)));
+  for (const name of dead) removeDead(paths, name);
 }
 
 /** Under the lock only renames: others wait for it to make a snapshot. */
@@ -47,17 +48,31 @@ function claimGarbage(paths: SnapshotPaths, newBootId: string | undefined): stri
   return unnamed.filter((id) => id.startsWith(DEAD) || claim(paths, id)).map((id) => (id.startsWith(DEAD) ? id : `${DEAD}${id}`));
 }
 
-/** Takes an unnamed directory whose process is gone out of sight; false where it lives. */
+/** Takes an unnamed directory whose process is gone out of sight; false where it lives, or is gone already. */
 export function claim(paths: SnapshotPaths, id: string): boolean {
-  using lock = tryLock(join(paths.directory, id, 'lock'), 'exclusive');
-  if (lock === undefined) return false;
-  renameSync(join(paths.directory, id), join(paths.directory, `${DEAD}${id}`));
-  return true;
+  try {
+    using lock = tryLock(join(paths.directory, id, 'lock'), 'exclusive');
+    if (lock === undefined) return false;
+    renameSync(join(paths.directory, id), join(paths.directory, `${DEAD}${id}`));
+    return true;
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return false;
+    throw error;
+  }
 }
 
 /** Removes what `claim` took. */
 export function removeClaimed(paths: SnapshotPaths, id: string): void {
-  removeTree(AT_FDCWD, fromText(join(paths.directory, `${DEAD}${id}`)));
+  removeDead(paths, `${DEAD}${id}`);
+}
+
+/** Another process may be at it too; what one of them leaves the next collection takes. */
+function removeDead(paths: SnapshotPaths, name: string): void {
+  try {
+    removeTree(AT_FDCWD, fromText(join(paths.directory, name)));
+  } catch (error) {
+    if (!(error instanceof SyscallError && (error.errno === 'ENOENT' || error.errno === 'ENOTEMPTY'))) throw error;
+  }
 }
 
 /** Of another boot, and not known to be on the disk: gone, with what builds on it. */
@@ -80,7 +95,11 @@ function readOrEmpty(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return '';
+    if (isErrno(error, 'ENOENT')) return '';
     throw error;
   }
+}
+
+function isErrno(error: unknown, errno: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === errno;
 }

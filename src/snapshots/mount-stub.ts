@@ -131,9 +131,12 @@ function make(making: Making, entry: { dir: number; path: ByteString; type: 'dir
 
 /** From the last made to the first, so that a directory is empty when its turn comes. */
 function removeStubs(upper: number, made: readonly Made[], touched: ReadonlyMap<ByteString, Touched>): void {
-  // Whose time is still as the stubs left it, to be told before removing changes it.
-  const restore = [...touched.values()].filter((directory) => timeOf(upper, directory.path) === directory.afterNs);
-  const times = new Map(restore.map((directory) => [directory.path, directory.beforeNs]));
+  // To be told before removing changes them: a time that the step set stays, one that a stub set goes back.
+  const times = new Map<ByteString, bigint>();
+  for (const { path, beforeNs, afterNs } of touched.values()) {
+    const now = timeOf(upper, path);
+    if (now !== undefined) times.set(path, now === afterNs ? beforeNs : now);
+  }
   for (const stub of made.toReversed()) {
     const time = times.get(stub.path);
     if (stub.stat.type === 'directory' && time !== undefined) setTime(upper, stub.path, time);

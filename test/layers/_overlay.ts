@@ -66,9 +66,7 @@ export function temporaryDirectory(): string {
 }
 
 export function temporarySnapshotter(): Snapshotter {
-  const snapshots = openSnapshotter(temporaryDirectory());
-  after(() => snapshots[Symbol.dispose]());
-  return snapshots;
+  return openSnapshotter(temporaryDirectory());
 }
 
 /** The same facts as the driver's, as a FileTree says them. */

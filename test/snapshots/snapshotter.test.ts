@@ -1,0 +1,147 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { openSnapshotter } from '../../src/snapshots/snapshotter.ts';
+import { b, startDriver, temporaryDirectory } from '../layers/_overlay.ts';
+
+const driver = startDriver();
+
+function directories(root: string): string[] {
+  return readdirSync(join(root, 'snapshots/d'));
+}
+
+test('openSnapshotter() keeps its directories from other users', () => {
+  const root = temporaryDirectory();
+  using _snapshots = openSnapshotter(root);
+  assert.equal(statSync(join(root, 'snapshots')).mode & 0o777, 0o700);
+});
+
+test('Snapshotter.commit() makes a chain that tree() merges', async () => {
+  using snapshots = openSnapshotter(temporaryDirectory());
+  const first = snapshots.prepare(undefined);
+  await driver.run(snapshots, first, [
+    ['mkdir', 'd', 0],
+    ['write', 'd/a', '1'],
+    ['write', 'gone', 'x'],
+    ['chmod', '.', 0o711],
+  ]);
+  snapshots.commit(first, 'one');
+  const second = snapshots.prepare('one');
+  await driver.run(snapshots, second, [
+    ['write', 'd/b', '2'],
+    ['unlink', 'gone', 0],
+  ]);
+  const committed = snapshots.commit(second, 'two');
+  assert.equal(committed.parent, 'one');
+  assert.deepEqual(
+    snapshots.chain('two').map(({ name }) => name),
+    ['one', 'two'],
+  );
+  using tree = snapshots.tree('two');
+  assert.deepEqual([tree.list(b('')), tree.list(b('d'))], [['d'], ['a', 'b']]);
+  assert.equal(tree.stat(b(''))?.mode, 0o711);
+  assert.equal(tree.stat(b('gone')), undefined);
+  assert.equal(tree.stat(b('d/a/below')), undefined);
+  assert.throws(() => tree.list(b('d/a')), { errno: 'ENOTDIR' });
+  assert.throws(() => tree.open(b('d')), { errno: 'EINVAL' });
+  assert.deepEqual(snapshots.overlay(snapshots.prepare('two')).lower.length, 2);
+});
+
+test('Snapshotter.tree(undefined) is an empty root', () => {
+  using snapshots = openSnapshotter(temporaryDirectory());
+  using tree = snapshots.tree(undefined);
+  assert.deepEqual([tree.list(b('')), tree.stat(b(''))?.mode, tree.stat(b('x')), tree.xattrs(b('')).size], [[], 0o755, undefined, 0]);
+});
+
+test('Snapshotter.commit() returns the other snapshot where the name is taken, and drops its own', () => {
+  const root = temporaryDirectory();
+  using snapshots = openSnapshotter(root);
+  using other = openSnapshotter(root);
+  const ours = snapshots.prepare(undefined);
+  const theirs = other.commit(other.prepare(undefined), 'same');
+  assert.equal(snapshots.commit(ours, 'same').id, theirs.id);
+  assert.deepEqual(directories(root), [theirs.id]);
+  snapshots.discard(ours);
+});
+
+test('Snapshotter.remove() refuses what others are built on, and what a build uses', () => {
+  const root = temporaryDirectory();
+  using snapshots = openSnapshotter(root);
+  using other = openSnapshotter(root);
+  snapshots.commit(snapshots.prepare(undefined), 'base');
+  const active = other.prepare('base');
+  assert.throws(() => snapshots.remove('base'), { code: 'ERR_TSBUILD_STORE_INVALID', message: /a build uses it/ });
+  other.commit(active, 'top');
+  assert.throws(() => snapshots.remove('base'), { code: 'ERR_TSBUILD_STORE_INVALID', message: /top is built on it/ });
+  {
+    using _tree = other.tree('top');
+    assert.throws(() => snapshots.remove('top'), /a build uses it/);
+  }
+  snapshots.remove('top');
+  snapshots.remove('base');
+  snapshots.remove('base');
+  assert.deepEqual([snapshots.names(), directories(root), snapshots.get('base')], [[], [], undefined]);
+  assert.throws(() => snapshots.prepare('base'), { code: 'ERR_TSBUILD_STORE_INVALID' });
+});
+
+test('openSnapshotter() removes what a killed process left and nothing that a living one works on', () => {
+  const root = temporaryDirectory();
+  using living = openSnapshotter(root);
+  const active = living.prepare(undefined);
+  living.commit(living.prepare(undefined), 'kept');
+  const module = new URL('../../src/snapshots/snapshotter.js', import.meta.url).href;
+  const script = `import { openSnapshotter } from '${module}'; openSnapshotter('${root}').prepare('kept'); process.kill(process.pid, 'SIGKILL');`;
+  assert.throws(() => execFileSync(process.execPath, ['--input-type=module', '-e', script], { stdio: 'pipe' }));
+  assert.equal(directories(root).length, 3);
+  using _again = openSnapshotter(root);
+  assert.deepEqual(new Set(directories(root)), new Set([active.id, living.get('kept')?.id]));
+  living.commit(active, 'late');
+});
+
+test('openSnapshotter() drops snapshots of another boot that were not synced, and what is built on them', () => {
+  const root = temporaryDirectory();
+  const boot = join(root, 'snapshots/boot');
+  {
+    using snapshots = openSnapshotter(root);
+    for (const [name, parent] of [
+      ['a', undefined],
+      ['b', 'a'],
+      ['c', 'b'],
+    ] as const)
+      snapshots.commit(snapshots.prepare(parent), name);
+    snapshots.sync(['a', 'c', 'absent']);
+    for (const name of ['a', 'b', 'c']) {
+      const path = join(root, 'snapshots/names', name, 'info.json');
+      writeFileSync(path, readFileSync(path, 'utf8').replace(readFileSync(boot, 'utf8'), 'another-boot'));
+    }
+    writeFileSync(boot, 'another-boot');
+  }
+  using snapshots = openSnapshotter(root);
+  assert.deepEqual(snapshots.names(), ['a']);
+  assert.equal(directories(root).length, 1);
+});
+
+test('Snapshotter.get() does not count a snapshot whose info was torn, and commit() replaces a name that leads nowhere', () => {
+  const root = temporaryDirectory();
+  using snapshots = openSnapshotter(root);
+  mkdirSync(join(root, 'snapshots/d/tornaaaa'));
+  writeFileSync(join(root, 'snapshots/d/tornaaaa/info.json'), '{"name":');
+  symlinkSync('../d/tornaaaa', join(root, 'snapshots/names/torn'));
+  symlinkSync('../d/nowhere0', join(root, 'snapshots/names/nowhere'));
+  assert.deepEqual([snapshots.get('torn'), snapshots.get('nowhere')], [undefined, undefined]);
+  assert.equal(snapshots.commit(snapshots.prepare(undefined), 'nowhere').name, 'nowhere');
+  assert.throws(() => snapshots.get('../d'), /Not a snapshot name/);
+});
+
+test('Snapshotter.discard() removes a work directory as the kernel leaves it', async () => {
+  const root = temporaryDirectory();
+  using snapshots = openSnapshotter(root);
+  const active = snapshots.prepare(undefined);
+  await driver.run(snapshots, active, [['write', 'f', 'x']]);
+  assert.ok(existsSync(join(root, 'snapshots/d', active.id, 'work/work')));
+  snapshots.discard(active);
+  snapshots.discard(active);
+  assert.deepEqual(directories(root), []);
+});

@@ -89,7 +89,7 @@ function connect(options: RegistryClientOptions): { requester: BlobOptions['requ
   const dockerConfigDir = options.dockerConfigDir ?? defaultDockerConfigDir();
   const authorizer = openAuthorizer({
     findCredential: (registry) => findCredential(registry, dockerConfigDir),
-    fetchToken: tokenFetcher({ transport, policy, signal, userAgent }),
+    fetchToken: tokenFetcher({ transport, now: policy.now, userAgent }),
     now: policy.now,
   });
   const endpoint = (registry: string) => endpointOf(registry, insecureRegistries);

@@ -4,7 +4,7 @@ import type { Credential } from './credentials.ts';
 import { type Endpoint, tokenRealm } from './endpoint.ts';
 import { readDocument } from './read-document.ts';
 import { errorNameOf, failedRequest, parseErrorBody, RegistryError } from './registry-error.ts';
-import { attemptsOfStatus, parseRetryAfter, type RetryPolicy, withRetries } from './retry.ts';
+import { attemptsOfStatus, parseRetryAfter } from './retry.ts';
 import type { HttpRequest, HttpResponse, Transport } from './transport.ts';
 
 export interface Token {
@@ -43,21 +43,20 @@ export function realmOf(challenge: Challenge, endpoint: Endpoint, action: string
 
 export interface TokenSource {
   readonly transport: Transport;
-  readonly policy: RetryPolicy;
-  readonly signal: AbortSignal;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
   readonly userAgent: string;
 }
 
-/** Tokens over `transport`; temporary failures are retried, refusals become REGISTRY_UNAUTHORIZED. */
-export function tokenFetcher({ transport, policy, signal, userAgent }: TokenSource): FetchToken {
-  return (endpoint, realm, question) =>
-    withRetries(policy, signal, async () => {
-      const request = tokenRequest(realm, question, userAgent);
-      const response = await transport.send(request, endpoint);
-      const body = (await readDocument(response, request, { maxBytes: TOKEN_BODY_MAX, deadlineMs: DEADLINE_MS })).toString('utf8');
-      if (response.status !== 200) throw tokenRefused(request, response, { body, now: policy.now() });
-      return parseToken(request, body, policy.now());
-    });
+/** Tokens over `transport`, asked for once: who needs the token retries. Refusals become REGISTRY_UNAUTHORIZED. */
+export function tokenFetcher({ transport, now, userAgent }: TokenSource): FetchToken {
+  return async (endpoint, realm, question) => {
+    const request = tokenRequest(realm, question, userAgent);
+    const response = await transport.send(request, endpoint);
+    const body = (await readDocument(response, request, { maxBytes: TOKEN_BODY_MAX, deadlineMs: DEADLINE_MS })).toString('utf8');
+    if (response.status !== 200) throw tokenRefused(request, response, { body, now: now() });
+    return parseToken(request, body, now());
+  };
 }
 
 function tokenRequest({ url: realm, service }: TokenRealm, { scopes, credential, action }: TokenQuestion, userAgent: string): HttpRequest {

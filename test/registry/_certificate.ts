@@ -1,8 +1,7 @@
 /** Self-signed certificates by openssl. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { temporaryDirectory } from './_temporary.ts';
 
 export interface CertificateFiles {
   readonly certificate: string;
@@ -10,7 +9,7 @@ export interface CertificateFiles {
 }
 
 export function makeCertificate(options: { subjectAltName?: string; days?: number } = {}): CertificateFiles {
-  const home = mkdtempSync(join(tmpdir(), 'tsbuild-certificate-'));
+  const home = temporaryDirectory();
   const [certificate, key] = [join(home, 'certificate.pem'), join(home, 'key.pem')];
   const days = String(options.days ?? 2);
   const name = ['-subj', '/CN=tsbuild-test', '-addext', `subjectAltName=${options.subjectAltName ?? 'IP:127.0.0.1'}`];

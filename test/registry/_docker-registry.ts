@@ -1,12 +1,12 @@
 /** Debian's real docker-registry on a free loopback port, for as long as a test needs it. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { get as getSecure } from 'node:https';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { temporaryDirectory } from './_temporary.ts';
 
 export interface RegistryOptions {
   /** Basic authentication for these users (name → password). */
@@ -28,7 +28,7 @@ export interface TestRegistry extends AsyncDisposable {
 
 /** Starts the registry and waits until it answers. */
 export async function startRegistry(options: RegistryOptions = {}): Promise<TestRegistry> {
-  const home = mkdtempSync(join(tmpdir(), 'tsbuild-registry-'));
+  const home = temporaryDirectory();
   const directory = join(home, 'data');
   mkdirSync(directory);
   const port = await freePort();

@@ -1,13 +1,13 @@
 /** Small images and clients for the tests of the registry. */
 import { createHash } from 'node:crypto';
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { type Descriptor, MEDIA_TYPE } from '../../src/oci/descriptor.ts';
 import { digestOf } from '../../src/oci/digest.ts';
 import { parseReference, type Reference } from '../../src/oci/reference.ts';
 import { openRegistryClient, type RegistryClient, type RegistryClientOptions } from '../../src/registry/registry-client.ts';
+import { temporaryDirectory } from './_temporary.ts';
 
 export const AMD64 = { os: 'linux', architecture: 'amd64' } as const;
 
@@ -24,7 +24,7 @@ export function openTestClient(options: Partial<RegistryClientOptions> = {}): Re
 }
 
 export function dockerConfig(config: unknown): string {
-  const directory = mkdtempSync(join(tmpdir(), 'tsbuild-docker-config-'));
+  const directory = temporaryDirectory();
   writeFileSync(join(directory, 'config.json'), typeof config === 'string' ? config : JSON.stringify(config));
   return directory;
 }

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { askCredentialHelper } from '../../src/registry/credential-helper.ts';
 import { findCredential } from '../../src/registry/credentials.ts';
 import { basicAuth, dockerConfig } from './_images.ts';
+import { temporaryDirectory } from './_temporary.ts';
 
-const helpers = mkdtempSync(join(tmpdir(), 'tsbuild-helpers-'));
+const helpers = temporaryDirectory();
 const path = process.env.PATH;
 
 before(() => {

@@ -175,6 +175,17 @@ describe('redirects and other hosts', () => {
     );
   });
 
+  test('a token server that fails for ever is asked five times', async () => {
+    await using client = openTestClient();
+    proxy.break({
+      times: 99,
+      fault: { kind: 'answer', status: 401, headers: { 'www-authenticate': `Bearer realm="http://${evil.host}/t"` } },
+    });
+    evil.break({ times: 99, fault: { kind: 'answer', status: 503 } });
+    await assert.rejects(client.resolve(app(), AMD64), { code: 'ERR_TSBUILD_REGISTRY_ERROR', status: 503 });
+    assert.equal(evil.requests.length, 5);
+  });
+
   const badTokens: readonly [string, Fault][] = [
     ['no token', { kind: 'answer', status: 200, body: '{}' }],
     ['HTML', { kind: 'answer', status: 200, body: '<html>' }],

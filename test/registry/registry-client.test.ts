@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { type Descriptor, MEDIA_TYPE } from '../../src/oci/descriptor.ts';
@@ -12,6 +11,7 @@ import type { TransferProgress } from '../../src/registry/transfer-progress.ts';
 import { makeCertificate } from './_certificate.ts';
 import { startRegistry, type TestRegistry } from './_docker-registry.ts';
 import { AMD64, blobOf, chunked, collect, makeImage, noise, openTestClient, pushImage, refOf } from './_images.ts';
+import { temporaryDirectory } from './_temporary.ts';
 
 describe('openRegistryClient() with a plain registry', () => {
   let registry: TestRegistry;
@@ -35,7 +35,7 @@ describe('openRegistryClient() with a plain registry', () => {
     await using client = openTestClient();
     const image = makeImage();
     await pushImage(client, refOf(registry.host, 'for/skopeo:1'), image);
-    const target = mkdtempSync(join(tmpdir(), 'tsbuild-skopeo-'));
+    const target = temporaryDirectory();
     execFileSync('skopeo', ['copy', '-q', '--src-tls-verify=false', `docker://${registry.host}/for/skopeo:1`, `dir:${target}`]);
     assert.deepEqual(readFileSync(join(target, 'manifest.json')), image.bytes);
   });
@@ -257,7 +257,7 @@ describe('openRegistryClient() with TLS', () => {
 });
 
 function trusting(host: string, certificate: string): string {
-  const directory = mkdtempSync(join(tmpdir(), 'tsbuild-certs-'));
+  const directory = temporaryDirectory();
   mkdirSync(join(directory, host));
   copyFileSync(certificate, join(directory, host, 'ca.crt'));
   return directory;

@@ -123,7 +123,9 @@ describe('openNetworkPool()', () => {
     const script = `const socket = require('net').connect({ host: ${JSON.stringify(mirror)}, port: 80, localAddress: process.argv[1], timeout: 1500 });
       socket.on('connect', () => { console.log('ok'); process.exit(); }).on('error', (e) => console.log(e.code)).on('timeout', () => { console.log('timeout'); process.exit(); });`;
     assert.equal(runIn(first.netnsFd, process.execPath, '-e', script, addressOf(first)).output.trim(), 'ok');
+    const refusedBefore = reversePathRefusals();
     assert.equal(runIn(first.netnsFd, process.execPath, '-e', script, forged).output.trim(), 'timeout');
+    assert.ok(reversePathRefusals() > refusedBefore);
     runIn(first.netnsFd, 'ip', 'address', 'del', `${forged}/32`, 'dev', 'lo');
   });
 
@@ -280,6 +282,12 @@ function connectIn(network: StepNetwork, host: string, port: number): Promise<st
 
 function connectHere(host: string, port: number): Promise<string> {
   return outputOf(spawn(process.execPath, ['-e', CONNECT, host, String(port)]));
+}
+
+/** How many packets the machine refused because their source lies elsewhere (proc_net(5), netstat). */
+function reversePathRefusals(): number {
+  const [names = '', values = ''] = readFileSync('/proc/net/netstat', { encoding: 'utf8' }).split('\n');
+  return Number(values.split(' ')[names.split(' ').indexOf('IPReversePathFilter')]);
 }
 
 async function outputOf(child: ChildProcess): Promise<string> {

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { defaultFilter } from '../../../src/sandbox/seccomp/default-filter.ts';
+import { deflateRawSync } from 'node:zlib';
+import { buildFilter, defaultFilter } from '../../../src/sandbox/seccomp/default-filter.ts';
 import { type Abi, syscallNumbers } from '../../../src/sandbox/seccomp/syscall-numbers.ts';
 import { runFilter } from './_bpf-interpreter.ts';
 
@@ -43,8 +45,8 @@ const REFUSED_ELSEWHERE = `
   .split(/\s+/);
 
 const filters = {
-  x64: defaultFilter('x64', { capabilities: DEFAULT_CAPABILITIES, kernel }),
-  arm64: defaultFilter('arm64', { capabilities: DEFAULT_CAPABILITIES, kernel }),
+  x64: buildFilter('x64', { capabilities: DEFAULT_CAPABILITIES, kernel }),
+  arm64: buildFilter('arm64', { capabilities: DEFAULT_CAPABILITIES, kernel }),
 };
 
 describe('defaultFilter()', () => {
@@ -154,6 +156,17 @@ describe('defaultFilter()', () => {
     assert.equal(runFilter(withAdmin, { arch: 0xc000003e, number: 56, argument: 0x10000000n }), ALLOW);
   });
 
+  it('defaultFilter() has the usual filter ready, the same as one built now (UPDATE_FIXTURES=1 writes it)', () => {
+    const options = { capabilities: DEFAULT_CAPABILITIES, kernel };
+    if (process.env.UPDATE_FIXTURES === '1') {
+      writeFileSync('src/sandbox/seccomp/built-filters-table.ts', builtFiltersSource());
+      return;
+    }
+    for (const arch of ['x64', 'arm64'] as const) {
+      assert.deepEqual(defaultFilter(arch, options), buildFilter(arch, options), arch);
+    }
+  });
+
   it('defaultFilter() allows ptrace() since Linux 4.8', () => {
     const run = (major: number, minor: number): number =>
       runFilter(defaultFilter('x64', { capabilities: [], kernel: { major, minor } }), { arch: 0xc000003e, number: 101 });
@@ -167,4 +180,14 @@ function namesByNumber(abi: Abi): Map<number, string[]> {
     names.set(number, [...(names.get(number) ?? []), name]);
   }
   return names;
+}
+
+function builtFiltersSource(): string {
+  const options = { capabilities: DEFAULT_CAPABILITIES, kernel };
+  const entries = (['x64', 'arm64'] as const).map((arch) => {
+    const text = deflateRawSync(buildFilter(arch, options), { level: 9 }).toString('base64');
+    return `  ${arch}: \`\n${text.replace(/.{1,128}/g, '    $&\n')}  \`,\n`;
+  });
+  return `/** The filter of a step with the usual capabilities: raw deflate, base64. Written by default-filter.test.ts, which says how. */
+export const BUILT_FILTERS = {\n${entries.join('')}};\n`;
 }

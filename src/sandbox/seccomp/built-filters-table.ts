@@ -1,0 +1,28 @@
+/** The filter of a step with the usual capabilities: raw deflate, base64. Written by default-filter.test.ts, which says how. */
+export const BUILT_FILTERS = {
+  x64: `
+    tZhLaF1VFIb/dW+uyRVjc72mD22w0ZJobSCl3jQmGg+2VsVB46MVIlJQ8pg4UfE1sGJKH9qhFWwpCgVJHNaQpCGIJOgkGNFY0Q6q0A476ECrUPXKXuePuWezFpaipbA5
+    ++7/X99a55x19s4GAHUAmgHpAz4vAMjrtYQxuQ76760wPyTAhvQaFUzjPiCpYC+2SLjehjM6fwcO69iEYR3rsUlHwV0AUr/qvuDTpHFyaGO8O2t+D6OgoLrumvkK6nAv
+    Uo6gfwgCIPdmrFtZn8cBxh+hT/Z3wcGa+QquxyH635zWRZeu8BZU2Yw6NOgYqpXTPBp0FFSr1WocZ8W/iOPKk8cRcr3r5P1BJm/BMZM/j5P0OeHkN5PJT/CdGa8M0ftY
+    xGXyXaDveYfvYsR3yeH7nT6/OXxXIr7w36rbJkm5SpL6NYnNtUayXGvF5tpMn7vF5uqQLFenGa8ds+pTxhjrl5CzQv97HM7uiLPH4dxOnwcdzh0RZ79Tv0lynaLfuMP1
+    acQ1weu2iGuaPlMO1+mIa0bs566kfaSIJfLN03fO4VuI+BadujWqb+gPaR9ri/hu5Pyy76p/+l1tvEZ0qE8+9AL1K5vrtL8lK/6F0PeSq+1ztbpuxumM+LrMuNoPk3/r
+    h0Hfa+oHwnuUVNAZ+kQS7sdB3o99zHuIPINO3sOZvLXPJtb9GKXP2+bvgv1RvgfMeDeFvphUcEP4ziTs18n/16+1P2fyO+Lkd5z5HXPyOxHld9LMr4yflt8H1v9r+n7l
+    1P+biO9bh+97+pxx+H6I+M6Z8Yr4hVwX6Hfe4boYcV0y4xZC/1efX6P4lx1fSNZXxPJtD31Mn+cuSevZISn3auF7LHYd1kqWo10sjnzY9yT8LpicWyPOihmviEfJldCv
+    x+HaEXE97HCN0WeXwzUecZ0y45XxBet2mnyT9J0Qu59ORXzTDt8sfWYcvrmIb96pG3Ip1wL9vnTqthhxLZlxC2jOpT5NuWz8Us72XZ3L+m7MZX1DfVb2y6OY1bEX/Tq2
+    hP6u35f1OhZC71KfUrSvKjv7qnVcv8bZV91iztfjdu7vbqO+xdG3OnE3U7fR0XWY843hvKB5dlG/Jdr3bTX3mXnd78fngFpdjzlfj53M8wHq+xz9difuY9Q94uh2mfMt
+    eI33dZD57qHPU9F93e3U9zmuH3Dq+7xzX19gvsPUDzn6ESfuS9S96OheNufX8bzXEPYLuh95/SrOZ8HvDYdj+by23+E4VDP/X3/3Qx0/Zh2PkuMdh+N9h3+cujFH94k5
+    34sBSfvCekmfnz/4/Jyl32fR+/Kj89z+zPXnnOf2ivO+FLn//ov6Px19g9hxm7lvLzn79lvN+UbcL2mebdS3RPv7Vmd/38X17c75Y5vY78kTzLOf+j5H/7gTdw91Tzq6
+    p835VnykuhJGmO9e+jwTnZOedeo7xPWDTn2H5Vr+vlKPw6zHq/R/xfEfdbiOUveeo/vQnF+l58MQf+IazqXL39egm6Ju0tFNi533POPOUj/j6OecvBepW3B0Swbv3w==
+  `,
+  arm64: `
+    rZZNbIxRFIbf2+l0qlozrTa0DWmFEj8JkUpbpaIhBEH9RLUWKpImNEqLqkaFEiyQUAsbRCItu2papEFIWEhsuvKbxtYGsWFh5LvzTvrN576LJmZzc898zznnvvfce24J
+    gHQABYAZBp6HAYTs3GAesCoD9nfas98EUJKYoxzb8NWO89FqxyhW2DGCBXYMYaodDfIAJPzEu73RIGztc532EJaTqxJctdMewx7G3U2+XvCNPru3nvzE+q3Jm8fsPGy/
+    KEA6Mu3oqZKGAqQh044G8Xg8nvSb9OfFb2L8vSJ+s8/uzQ9wnuonivvU8zLX1U6/h53fGxx12kO4Q+6K4O467ZPxjnFfkX/g/C6M1ym6paFsvH7+Wf84l4FP9PvR5zfp
+    Zw2Mp/cpl35jAf2+OPMqRbFJ1OUkk9DxJ9fznXG/CT1+CB0zTIJLN24u4rRHEDOJuNnkswSfY9xxp5PLE1yhz+7Ni4yr7nLxiDoMMJ8++i0z7jrtN+7zOUjuYeD/MnJD
+    JnV/hoUuL5jHE/p7LNY3InR5Q+6l4N4GdBl15Dt+n/XyvNVikx1LsZD32jSewymsn0zWT0Sc7xxxryXvw1zBFTjtEcxg3CLyhYIvFnFLyc0U3KzAeZot7qMq6rCU+Sym
+    30XiHC0R56iC3DLBVcJdL7WMu5J8teBrRNx15NYKbgNS62WjU69Se896ejRQj23Mawv9bxY614n92UFuu+B2irpoZtx95JsEv1/EPUKuRXBtgbpod+qWj/PWTxY6mU8H
+    /R5zfp+OE75+oe55f55d9HdS5NkdyLPHGTeGXusnGxfp70Kg7/zfd4DBJVGH9xj/hqjDvkAd9jvXvR7H7f03B+Xsc79Zjx+4D08ZZ0To9l7UxRi5z4L7JeoxwvscvJf/
+    CD5D9JU8clHRjwpT+krY9rmJvztyUc8+WMN8Kxm3QvSRKtF/tpJbLbi6QP/ZZdy6tTCPRvprEOs/KHRrJXdIcG2Bftxu3O+lQdbRVepzhnl10n+HWGeX0KeH3FnBnRPv
+    gluMe538NcH3irj95G4LbiCwL+53TC7fJxH7LvH8DtPvkND5kdifEXJPBPcssD/PhS6jzGMi7x6/LiFELWcQRXKdfi7ss9tzyrlfl78=
+  `,
+};

@@ -40,8 +40,9 @@ export async function writeArchive(entries: readonly ArchiveEntry[], output: Arc
 }
 
 async function writeTo(entries: readonly ArchiveEntry[], target: Writable, signal: AbortSignal): Promise<void> {
-  const { pack } = await import('tar-stream');
-  const archive = pack({ highWaterMark: BUFFERED_BYTES });
+  // `default`: once bundled, a CommonJS module has no other names.
+  const { default: tar } = await import('tar-stream');
+  const archive = tar.pack({ highWaterMark: BUFFERED_BYTES });
   // A failure of either side destroys the archive, which ends the other: the first one is the cause, and is thrown.
   let failure: { readonly error: unknown } | undefined;
   const fail = (error: unknown): void => {

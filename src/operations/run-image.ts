@@ -3,6 +3,7 @@ import { inContainer } from '../builder/execute/in-container.ts';
 import { TsbuildError } from '../errors.ts';
 import { unpackImage } from '../images/unpack-image.ts';
 import type { ContainerConfig } from '../oci/image-config.ts';
+import { needPrivilege } from '../sandbox/privilege.ts';
 import { type CommonOptions, openSession } from '../session.ts';
 import { baseImage } from './base-image.ts';
 
@@ -28,6 +29,7 @@ export interface RunResult {
 
 /** Standard input is the caller's. Pulls the image where the store does not have it. */
 export async function runImage(options: RunOptions): Promise<RunResult> {
+  needPrivilege();
   await using session = await openSession(options);
   const image = await baseImage(session, options.name, 'store');
   const config = image.config.config ?? {};

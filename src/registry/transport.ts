@@ -80,7 +80,8 @@ interface Route {
 }
 
 async function openDispatcher(options: TransportOptions, endpoint: Endpoint, { foreign, proxied }: Route): Promise<Dispatcher> {
-  const { Agent, EnvHttpProxyAgent } = await import('undici');
+  // `default`: once bundled, a CommonJS module has no other names.
+  const { Agent, EnvHttpProxyAgent } = (await import('undici')).default;
   const certificates = foreign ? undefined : await readRegistryCertificates(options.certificatesDir, new URL(endpoint.origin).host);
   // Said here so that NODE_TLS_REJECT_UNAUTHORIZED and --tls-min-v1.0 cannot say otherwise.
   const tls = { rejectUnauthorized: true, minVersion: 'TLSv1.2' as const, ...(certificates === undefined ? {} : { ca: certificates }) };

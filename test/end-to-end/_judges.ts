@@ -23,9 +23,7 @@ export async function judgeImages(world: World): Promise<number> {
   await using registry = await startRegistry();
   const directory = mkdtempSync(path.join(tmpdir(), 'tsbuild-judges-'));
   try {
-    const names = (await world.succeed(['images', '--quiet', '--names']))
-      .split('\n')
-      .filter((name) => name !== '' && !name.includes('127.0.0.1'));
+    const names = (await imageNames(world)).filter((name) => !name.includes('/judged-'));
     for (const [index, name] of names.entries())
       await judge(world, { name, remote: `${registry.host}/judged-${index}:1`, layout: path.join(directory, `oci-${index}`) });
     return names.length;
@@ -77,4 +75,9 @@ function checkLayout(name: string, layout: string, digest: string): void {
 
 function sha256(bytes: Uint8Array): string {
   return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+}
+
+/** Names of all images of the world's store. */
+export async function imageNames(world: World): Promise<string[]> {
+  return (JSON.parse(await world.succeed(['images', '--format', 'json'])) as { name: string }[]).map(({ name }) => name);
 }

@@ -1,6 +1,7 @@
 /** One step that makes files: its snapshot out of the cache, or made now; the same step of two stages is made once. */
 import { randomBytes } from 'node:crypto';
 import type { CacheKey } from '../../cache/cache-key.ts';
+import { needPrivilege } from '../../sandbox/privilege.ts';
 import type { ActiveSnapshot } from '../../snapshots/snapshotter.ts';
 import { type Files, snapshotOf } from './files.ts';
 import type { BuildResources } from './resources.ts';
@@ -42,6 +43,7 @@ async function findOrMake(resources: BuildResources, step: CachedStep): Promise<
 async function make(resources: BuildResources, step: CachedStep): Promise<StepResult> {
   const { cache, signal, snapshots } = resources;
   signal.throwIfAborted();
+  needPrivilege();
   const active = snapshots.prepare(await snapshotOf(resources, step.files));
   try {
     await step.make(active);

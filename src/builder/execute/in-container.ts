@@ -49,7 +49,8 @@ export async function inContainer(
   const spec = containerSpec(resources, active, { command, mounts, tree });
   const stubs = makeMountStubs(active, tree, targets);
   try {
-    return await runContainer(spec, { stdin: command.stdin, onOutput: command.onOutput, signal, networks });
+    const take = async () => await networks().take();
+    return await runContainer(spec, { stdin: command.stdin, onOutput: command.onOutput, signal, networks: { take } });
   } finally {
     stubs.remove();
   }

@@ -1,0 +1,11 @@
+/** Whether this process may make containers and files of any owner at all, asked before anything is made. */
+import { geteuid } from 'node:process';
+import { TsbuildError } from '../errors.ts';
+
+/** Throws PRIVILEGE for an ordinary user. Root that lacks capabilities learns from the kernel what is missing. */
+export function needPrivilege(): void {
+  if (geteuid?.() === 0) return;
+  throw new TsbuildError('PRIVILEGE', 'Cannot run a step: this process is not root, and builds without root are not supported yet', {
+    hint: 'Run tsbuild as root, for example with sudo.',
+  });
+}

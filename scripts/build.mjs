@@ -3,7 +3,7 @@
  * needed) and the declarations of the public API.
  */
 import { execFileSync } from 'node:child_process';
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, renameSync, rmSync } from 'node:fs';
 
 const ENTRIES = { index: 'src/index.ts', cli: 'src/cli/main.ts', 'launch-helper': 'src/sandbox/launch-helper.ts' };
 /** CommonJS inside the bundles asks for `require`, which an ES module does not have. */
@@ -11,23 +11,49 @@ const BANNER = "import { createRequire as __createRequire } from 'node:module'; 
 
 const root = new URL('..', import.meta.url).pathname;
 process.chdir(root);
-const esbuild = await loadEsbuild();
-if (esbuild !== undefined) await build(esbuild);
-
 async function build({ build: bundle }) {
-  rmSync('dist', { recursive: true, force: true });
+  const fresh = `.build-dist-${process.pid}`;
   await bundle({
     entryPoints: Object.fromEntries(Object.entries(ENTRIES).filter(([, file]) => existsSync(file))),
-    outdir: 'dist',
+    outdir: fresh,
     chunkNames: 'chunks/[name]-[hash]',
     ...{ bundle: true, splitting: true, format: 'esm', platform: 'node', target: 'node20' },
     ...{ minifySyntax: true, minifyWhitespace: true, keepNames: true, legalComments: 'linked' },
     external: ['koffi'],
+    plugins: [namedExports],
     banner: { js: BANNER },
     logLevel: 'warning',
   });
-  execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.types.json'], { stdio: 'inherit' });
+  execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.types.json', '--outDir', `${fresh}/types`], {
+    stdio: 'inherit',
+  });
+  // In one step, so that a tsbuild that starts meanwhile finds a whole one.
+  rmSync('dist', { recursive: true, force: true });
+  renameSync(fresh, 'dist');
 }
+
+/**
+ * `await import()` of a CommonJS package: Node finds its named exports, a bundled chunk has only the default one.
+ * Such an import goes to a module that names them.
+ */
+const namedExports = {
+  name: 'named-exports',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^[a-z@][\w@/-]*$/ }, ({ path, kind, resolveDir }) => {
+      if (kind !== 'dynamic-import') return undefined;
+      return { path, namespace: 'named-exports', pluginData: { resolveDir } };
+    });
+    onLoad({ filter: /.*/, namespace: 'named-exports' }, async ({ path, pluginData }) => {
+      const module = await import(path);
+      const names = Object.keys(module).filter((name) => name !== 'default' && name !== 'module.exports');
+      const isCommonJs = names.every((name) => module.default?.[name] === module[name]);
+      const contents = isCommonJs
+        ? `import all from '${path}'; export default all; export const { ${names.join(', ')} } = all;`
+        : `export * from '${path}'; ${'default' in module ? `export { default } from '${path}';` : ''}`;
+      return { contents, resolveDir: pluginData.resolveDir };
+    });
+  },
+};
 
 /** `npm install --omit=dev` runs `prepare` too; then what was built before stays. */
 async function loadEsbuild() {
@@ -38,3 +64,6 @@ async function loadEsbuild() {
     throw error;
   }
 }
+
+const esbuild = await loadEsbuild();
+if (esbuild !== undefined) await build(esbuild);

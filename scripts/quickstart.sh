@@ -34,8 +34,8 @@ main() {
 
 # From Docker Hub where it answers, else made from this machine's own apt sources.
 base_image() {
-  say "Pulling debian:bookworm-slim"
-  if timeout 60 "${tsbuild[@]}" pull debian:bookworm-slim >/dev/null; then
+  say 'Pulling debian:bookworm-slim'
+  if timeout 120 "${tsbuild[@]}" pull --quiet debian:bookworm-slim >/dev/null 2>&1; then
     "${tsbuild[@]}" tag debian:bookworm-slim "$BASE" >/dev/null
     return
   fi

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -34,9 +34,27 @@ test('the package runs as a command from its published files', () => {
   assert.match(execFileSync(path.join(installed, 'bin/tsbuild'), ['images'], { env, encoding: 'utf8' }), /^NAME /);
 });
 
+test('the package finds the libraries that it loads late', () => {
+  const command = (...args: string[]) => spawnSync(path.join(installed, 'bin/tsbuild'), args, { env, encoding: 'utf8' });
+  const unreachable = command('pull', '127.0.0.1:1/nothing:1');
+  assert.match(unreachable.stderr, /ERR_TSBUILD_REGISTRY_UNREACHABLE/, unreachable.stderr);
+  const archive = path.join(project, 'docs.tar');
+  execFileSync('tar', ['-cf', archive, 'docs']);
+  assert.equal(command('import', archive, 'docs:1').status, 0);
+  const saved = command('save', 'docs:1', '-o', path.join(project, 'saved.tar'));
+  assert.equal(saved.status, 0, saved.stderr);
+  writeFileSync(path.join(project, 'Dockerfile'), 'FROM docs:1\nCOPY *.json /\n');
+  const built = command('build', '-t', 'again:1', '--progress', 'plain', project);
+  assert.equal(built.status, 0, built.stderr);
+});
+
 test('the package exports build() and its companions to JavaScript', () => {
-  const script = `import * as t from 'tsbuild'; console.log(Object.keys(t).sort().join(' '), (await t.listImages()).length)`;
-  const printed = execFileSync(process.execPath, ['--input-type=module', '-e', script], { cwd: project, env, encoding: 'utf8' });
+  const script = `import * as t from 'tsbuild'; console.log(Object.keys(t).sort().join(' '), (await t.listImages({ root: process.argv[1] })).length)`;
+  const printed = execFileSync(process.execPath, ['--input-type=module', '-e', script, path.join(project, 'empty')], {
+    cwd: project,
+    env,
+    encoding: 'utf8',
+  });
   assert.equal(
     printed.trim(),
     'TsbuildError build importImage inspectImage listImages pullImage pushImage removeImage runImage saveImage tagImage 0',

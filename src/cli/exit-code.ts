@@ -11,16 +11,25 @@ export class ReportedError extends Error {
   }
 }
 
+/** What went wrong first: closing what was open may fail because of it, and a SuppressedError puts that in front. */
+export function firstError(error: unknown): unknown {
+  let first = error;
+  while (first instanceof Error && first.name === 'SuppressedError' && 'suppressed' in first) first = first.suppressed;
+  return first;
+}
+
 /** 1 the build failed · 2 bad usage · 74 no space · 70 a bug of ours (sysexits.h: EX_IOERR, EX_SOFTWARE). */
 export function exitCodeOf(error: unknown): number {
-  const actual = error instanceof ReportedError ? error.cause : error;
+  const first = firstError(error);
+  const actual = first instanceof ReportedError ? first.cause : first;
   if (isNoSpace(actual)) return 74;
   if (!(actual instanceof TsbuildError)) return 70;
   return actual.code === 'ERR_TSBUILD_USAGE' ? 2 : 1;
 }
 
 /** A bug is shown with its stack; an interruption that a signal asked for needs no words beyond its own. */
-export function reportError(terminal: Terminal, error: unknown): void {
+export function reportError(terminal: Terminal, thrown: unknown): void {
+  const error = firstError(thrown);
   if (error instanceof ReportedError) return;
   if (error instanceof TsbuildError) {
     printError(terminal.screen, error);

@@ -3,7 +3,7 @@ import { TsbuildError } from '../errors.ts';
 import type { CommonOptions } from '../index.ts';
 import { openRenderer } from '../progress/renderer.ts';
 import type { Flags } from './command-table.ts';
-import { ReportedError } from './exit-code.ts';
+import { firstError, ReportedError } from './exit-code.ts';
 import type { Terminal } from './terminal.ts';
 
 /** `work` gets what every function of the library takes. An error has been shown when this rejects with a ReportedError. */
@@ -13,7 +13,8 @@ export async function withProgress<T>(terminal: Terminal, flags: Flags, work: (o
     const result = await work({ root: flags.root, signal: terminal.signal, onEvent: (event) => renderer.event(event) });
     await renderer.end();
     return result;
-  } catch (error) {
+  } catch (thrown) {
+    const error = firstError(thrown);
     if (!(error instanceof TsbuildError)) {
       await renderer.end();
       throw error;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { exitCodeOf, ReportedError } from '../../src/cli/exit-code.ts';
+import { exitCodeOf, firstError, ReportedError } from '../../src/cli/exit-code.ts';
 import { SyscallError, TsbuildError } from '../../src/errors.ts';
 
 test('exitCodeOf() tells scripts what kind of failure it was', () => {
@@ -18,4 +18,21 @@ test('exitCodeOf() tells scripts what kind of failure it was', () => {
     ['a string', 70],
   ];
   for (const [error, code] of cases) assert.equal(exitCodeOf(error), code, String(error));
+});
+
+test('firstError() is not what closing threw afterwards', async () => {
+  const first = new TsbuildError('RUN_FAILED', 'x');
+  const failing = async (): Promise<void> => {
+    await using _open = {
+      async [Symbol.asyncDispose]() {
+        throw new TypeError('close');
+      },
+    };
+    throw first;
+  };
+  const thrown = await failing().catch((error: unknown) => error);
+  assert.notEqual(thrown, first);
+  assert.equal(firstError(thrown), first);
+  assert.equal(exitCodeOf(thrown), 1);
+  assert.equal(firstError(first), first);
 });

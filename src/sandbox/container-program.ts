@@ -1,0 +1,53 @@
+/** From what a container is to how it is made: ContainerSpec → the list of system calls, in order. Pure. */
+import type { Operation } from '../sys/syscall-program.ts';
+import type { ContainerSpec } from './container-spec.ts';
+import { mountOperations } from './mount-operations.ts';
+import { pathOperations } from './proc-path-operations.ts';
+import { emptyStdin, finishOperations, identityOperations, startOperations } from './process-operations.ts';
+import { enterRootOperations, rootOperations } from './root-operations.ts';
+
+/** What is known only when the container starts. */
+export interface ContainerInputs {
+  /** The content of /etc/resolv.conf. */
+  readonly resolvConf: string;
+  /** struct sock_filter[]; ignored where the spec says `unconfined`. */
+  readonly filter: Uint8Array;
+  /** `empty`: the step's own null device takes the place of the `stdin` descriptor. */
+  readonly stdin: 'empty' | 'pipe';
+}
+
+export interface ContainerProgram {
+  /** CLONE_NEW* flags of the child's birth. */
+  readonly namespaces: number;
+  readonly operations: readonly Operation[];
+}
+
+/** The child's descriptor roles. `netns` is there where the network is private. */
+export type InputRole = 'stdin' | 'stdout' | 'stderr' | 'status' | 'init' | 'netns';
+
+const CLONE_NEWNS = 0x00020000;
+const CLONE_NEWCGROUP = 0x02000000;
+const CLONE_NEWUTS = 0x04000000;
+const CLONE_NEWIPC = 0x08000000;
+const CLONE_NEWPID = 0x20000000;
+const CLONE_NEWNET = 0x40000000;
+
+/** The order is runc's where it matters: root, then masks, then seccomp while it is still permitted, then the identity. */
+export function containerProgram(spec: ContainerSpec, inputs: ContainerInputs): ContainerProgram {
+  const operations = [
+    ...startOperations(spec),
+    ...rootOperations(spec.rootfs),
+    ...spec.mounts.flatMap((mount, index) => mountOperations(mount, { index, resolvConf: inputs.resolvConf })),
+    ...pathOperations(spec),
+    ...(inputs.stdin === 'empty' ? emptyStdin() : []),
+    ...enterRootOperations(),
+    ...identityOperations(spec, inputs.filter),
+    ...finishOperations(spec),
+  ];
+  return { namespaces: namespaceFlags(spec), operations };
+}
+
+function namespaceFlags(spec: ContainerSpec): number {
+  const flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWCGROUP;
+  return spec.network === 'none' ? flags | CLONE_NEWNET : flags;
+}

@@ -1,0 +1,56 @@
+/**
+ * Starts a container by a node process that becomes it: for machines without our machine code. The helper (launch-helper.ts)
+ * makes the PID namespace and stays as the parent of its second self, which walks the program and turns into PID 1.
+ */
+import { spawn } from 'node:child_process';
+import { closeSync, existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { makeMemoryFile } from '../sys/pipe.ts';
+import { pidfdOpen, pidfdSendSignal } from '../sys/process.ts';
+import type { ContainerProgram } from './container-program.ts';
+import type { Launch, LaunchInputs } from './launcher.ts';
+
+/** The helper's descriptors from 0 on; launch-helper.ts knows them. 3 is the program. */
+const ROLES = ['stdin', 'stdout', 'stderr', 'program', 'status', 'init', 'netns'] as const;
+
+export function launchByHelper(program: ContainerProgram, inputs: LaunchInputs): Launch {
+  const file = makeMemoryFile('tsbuild-program', Buffer.from(JSON.stringify(program)));
+  const stdio = ROLES.map((role) => (role === 'program' ? file : (inputs.get(role) ?? 'ignore')));
+  try {
+    const child = spawn(process.execPath, [helperPath(), 'outer'], { stdio, env: {}, cwd: '/', detached: true });
+    return follow(child);
+  } finally {
+    closeSync(file);
+  }
+}
+
+function follow(child: ReturnType<typeof spawn>): Launch {
+  let pidfd: number | undefined;
+  let killed = false;
+  const ended = new Promise<void>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('exit', () => resolve());
+  }).finally(() => {
+    if (pidfd !== undefined) closeSync(pidfd);
+    pidfd = undefined;
+  });
+  return {
+    ended,
+    kill() {
+      killed = true;
+      if (pidfd !== undefined) pidfdSendSignal(pidfd, 'SIGKILL');
+    },
+    adopt(pid) {
+      // The helper reaps its child only when we can see the end of it, so the number is still the child's, or nobody's.
+      pidfd = pidfdOpen(pid);
+      if (killed && pidfd !== undefined) pidfdSendSignal(pidfd, 'SIGKILL');
+    },
+  };
+}
+
+/** Beside this module when compiled file by file, beside the bundle when bundled. */
+function helperPath(): string {
+  const path = fileURLToPath(new URL('./launch-helper.js', import.meta.url));
+  if (!existsSync(path)) throw new Error(`The package lacks ${path}`);
+  return path;
+}

@@ -1,0 +1,89 @@
+/** The container's root file system, and moving into it. */
+import type { Operation } from '../sys/syscall-program.ts';
+import type { ContainerSpec, OverlayRootfs } from './container-spec.ts';
+import { AT_FDCWD, attach, cloneMount, makeDirectory, makeNode, newFileSystem, ROOT, SCRATCH } from './file-operations.ts';
+
+const MS_NODEV = 4;
+const MS_REC = 0x4000;
+const MS_PRIVATE = 1 << 18;
+const MNT_DETACH = 2;
+const O_PATH_CLOEXEC = 0o12000000;
+const S_IFCHR = 0o020000;
+
+/** The device nodes of a container: name → number in the kernel's encoding (small ones: major << 8 | minor). */
+export const DEVICES: readonly (readonly [name: string, device: number])[] = [
+  ['null', 0x103],
+  ['zero', 0x105],
+  ['full', 0x107],
+  ['random', 0x108],
+  ['urandom', 0x109],
+  ['tty', 0x500],
+];
+
+/**
+ * Mounts the root file system, names its descriptor `root`, and makes `scratch`: a tmpfs below the root mount, which goes away
+ * with the old tree, so that only what is cloned out of it is ever seen in the container. Everything else is nodev,
+ * stricter than Docker's device cgroup: a device node that a step makes cannot be opened.
+ */
+export function rootOperations(rootfs: ContainerSpec['rootfs']): Operation[] {
+  const makePrivate: Operation = {
+    syscall: 'mount',
+    arguments: [0, { text: '/' }, 0, MS_REC | MS_PRIVATE, 0],
+    subject: '/ apart from the host (MS_REC+MS_PRIVATE)',
+  };
+  return [makePrivate, ...('directory' in rootfs ? directoryRoot(rootfs.directory) : overlayRoot(rootfs))];
+}
+
+/** pivot_root onto the directory itself and let go of the old tree below it: the way of pivot_root(2) without put_old. */
+export function enterRootOperations(): Operation[] {
+  return [
+    { syscall: 'fchdir', arguments: [ROOT], subject: 'to the root file system' },
+    { syscall: 'pivot_root', arguments: [{ text: '.' }, { text: '.' }], subject: 'to the root file system' },
+    { syscall: 'umount2', arguments: [{ text: '.' }, MNT_DETACH], subject: 'the tree of the host (MNT_DETACH)' },
+    { syscall: 'chdir', arguments: [{ text: '/' }], subject: '/ of the container' },
+  ];
+}
+
+function overlayRoot(rootfs: OverlayRootfs): Operation[] {
+  const data = overlayOptions(rootfs);
+  return [
+    { syscall: 'chdir', arguments: [{ text: rootfs.cwd }], subject: rootfs.cwd },
+    ...scratchAt(rootfs.merged),
+    {
+      syscall: 'mount',
+      arguments: [{ text: 'overlay' }, { text: rootfs.merged }, { text: 'overlay' }, MS_NODEV, { text: data }],
+      subject: `overlay on ${rootfs.cwd}/${rootfs.merged} (MS_NODEV; ${data})`,
+    },
+    openHere(rootfs.merged, ROOT.result),
+  ];
+}
+
+/** Escapes what separates options and layers. A single lower directory without upper would need other options: not needed. */
+function overlayOptions({ lower, upper, work }: OverlayRootfs): string {
+  const escaped = (path: string) => path.replace(/[\\,:]/g, '\\$&');
+  return `lowerdir=${lower.map(escaped).join(':')},upperdir=${escaped(upper)},workdir=${escaped(work)}`;
+}
+
+function directoryRoot(directory: string): Operation[] {
+  return [
+    ...cloneMount({ dir: AT_FDCWD, path: directory, tree: 'this mount', attributes: ['nodev'], as: 'tree', subject: directory }),
+    ...scratchAt(directory),
+    openHere(directory, 'scratch.top'),
+    attach('tree', { result: 'scratch.top' }, directory),
+    openHere(directory, ROOT.result),
+  ];
+}
+
+function scratchAt(path: string): Operation[] {
+  return [
+    ...newFileSystem({ type: 'tmpfs', options: [['mode', '0755']], attributes: ['nosuid', 'noexec'], as: SCRATCH.result }),
+    openHere(path, 'scratch.place'),
+    attach(SCRATCH.result, { result: 'scratch.place' }, path),
+    makeDirectory(SCRATCH, 'empty', 0o555),
+    ...DEVICES.map(([name, device]) => makeNode(SCRATCH, name, { mode: S_IFCHR | 0o666, device })),
+  ];
+}
+
+function openHere(path: string, as: string): Operation {
+  return { syscall: 'openat', arguments: [AT_FDCWD, { text: path }, O_PATH_CLOEXEC], subject: `${path} (O_PATH)`, as };
+}

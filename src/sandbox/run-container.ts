@@ -1,0 +1,197 @@
+/** One RUN in isolation: ContainerSpec → a command that has ended, and nothing left of its container. */
+import { closeSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { release } from 'node:os';
+import { SyscallError, TsbuildError } from '../errors.ts';
+import { errnoName } from '../sys/errno.ts';
+import { MACHINE_CODE } from '../sys/native/machine-code.ts';
+import { makeSealedExecutable, makeSocketPair } from '../sys/pipe.ts';
+import { signalName } from '../sys/process.ts';
+import type { Operation } from '../sys/syscall-program.ts';
+import { cloneError } from '../sys/syscall-program-engine.ts';
+import type { Architecture } from '../sys/syscall-program-numbers.ts';
+import { type ContainerProgram, containerProgram } from './container-program.ts';
+import type { ContainerSpec } from './container-spec.ts';
+import { chooseLauncher, type Launch, type Launcher } from './launcher.ts';
+import type { NetworkPool, StepNetwork } from './network/network-pool.ts';
+import { defaultFilter } from './seccomp/default-filter.ts';
+import { decodeMessages, type StatusMessage } from './status-message.ts';
+import { type OutputStream, openStepStdio } from './step-stdio.ts';
+
+/** How the command ended; exactly one is set. `signal` is a name such as `SIGKILL`. */
+export interface ContainerExit {
+  readonly exitCode?: number;
+  readonly signal?: string;
+}
+
+export interface ContainerIo {
+  /** `inherit` copies this process's standard input to the step through a pipe. */
+  readonly stdin: 'empty' | 'inherit';
+  /** Called in order per stream, with bytes as they come. */
+  onOutput(stream: OutputStream, data: Uint8Array): void;
+  /** Kills the container. */
+  readonly signal: AbortSignal;
+  /** Asked once where the network of the spec is private. */
+  readonly networks: Pick<NetworkPool, 'take'>;
+  /** /etc/resolv.conf for the host's network; a private one brings its own. */
+  readonly resolvConf?: string;
+  /** For tests; otherwise the engine or, where that cannot run, the helper. */
+  readonly launcher?: Launcher;
+}
+
+/** How long output may go on after every process of the container has ended. */
+const DRAIN_MS = 1000;
+const ENOENT = 2;
+const ENOSYS = 38;
+
+/**
+ * Runs the command of `spec` in a fresh container and waits until every process of it is gone. Throws RUN_NOT_STARTED if the
+ * command cannot be executed (a shell would say 127), PRIVILEGE, UNSUPPORTED_KERNEL, a SyscallError, or the signal's reason.
+ */
+export async function runContainer(spec: ContainerSpec, io: ContainerIo): Promise<ContainerExit> {
+  io.signal.throwIfAborted();
+  const launcher = io.launcher ?? (await chooseLauncher());
+  const network = spec.network === 'private' ? await io.networks.take() : undefined;
+  try {
+    io.signal.throwIfAborted();
+    const program = containerProgram(spec, {
+      resolvConf: network?.resolvConf ?? io.resolvConf ?? '',
+      filter: spec.seccomp === 'default' ? seccompFilter(spec.capabilities) : new Uint8Array(),
+      stdin: io.stdin === 'empty' ? 'empty' : 'pipe',
+    });
+    const end = await launchAndWait({ program, launcher, network }, io);
+    return exitOf(end, program.operations, spec);
+  } finally {
+    network?.release();
+  }
+}
+
+interface Start {
+  readonly program: ContainerProgram;
+  readonly launcher: Launcher;
+  readonly network: StepNetwork | undefined;
+}
+
+/** The first message that tells an end; none if PID 1 itself was killed. */
+async function launchAndWait({ program, launcher, network }: Start, io: ContainerIo): Promise<StatusMessage | undefined> {
+  const stdio = openStepStdio(io.stdin, (stream, data) => io.onOutput(stream, data));
+  const status = openStatus();
+  const onAbort = () => launch?.kill();
+  let launch: Launch | undefined;
+  try {
+    const inputs = new Map<string, number>([...stdio.inputs, ['status', status.theirs], ['init', initExecutable()]]);
+    if (network !== undefined) inputs.set('netns', network.netnsFd);
+    launch = launcher(program, inputs);
+    io.signal.addEventListener('abort', onAbort, { once: true });
+    stdio.releaseInputs();
+    status.follow(launch);
+    await launch.ended;
+    await Promise.all([stdio.drain(DRAIN_MS), status.ended]);
+    io.signal.throwIfAborted();
+    return status.end();
+  } finally {
+    io.signal.removeEventListener('abort', onAbort);
+    stdio.close();
+    status.close();
+  }
+}
+
+interface Status {
+  /** The container's end of the socket. */
+  readonly theirs: number;
+  readonly ended: Promise<void>;
+  /** Starts reading; closes our copy of the container's end. */
+  follow(launch: Launch): void;
+  end(): StatusMessage | undefined;
+  close(): void;
+}
+
+function openStatus(): Status {
+  const pair = makeSocketPair();
+  const socket = new Socket({ fd: pair.ours, readable: true, writable: true });
+  let theirs: number | undefined = pair.theirs;
+  let pending = Buffer.alloc(0);
+  const messages: StatusMessage[] = [];
+  const release = () => {
+    if (theirs !== undefined) closeSync(theirs);
+    theirs = undefined;
+  };
+  return {
+    theirs: pair.theirs,
+    ended: new Promise((resolve) => socket.once('close', () => resolve())),
+    follow(launch) {
+      release();
+      socket.on('error', () => undefined); // ECONNRESET where PID 1 was killed: 'close' follows
+      socket.on('data', (chunk: Buffer) => {
+        pending = Buffer.concat([pending, chunk]);
+        const whole = decodeMessages(pending);
+        pending = pending.subarray(whole.length * 12);
+        messages.push(...whole);
+        for (const message of whole) {
+          if (message.kind === 'child') launch.adopt(message.pid);
+          if (message.kind === 'operation failed') launch.kill();
+        }
+      });
+    },
+    end: () => messages.find((message) => message.kind !== 'child'),
+    close() {
+      release();
+      socket.destroy();
+    },
+  };
+}
+
+function exitOf(end: StatusMessage | undefined, operations: readonly Operation[], spec: ContainerSpec): ContainerExit {
+  if (end === undefined) return { signal: 'SIGKILL' };
+  switch (end.kind) {
+    case 'exited':
+      return { exitCode: end.exitCode };
+    case 'killed':
+      return { signal: signalName(end.signal) };
+    case 'not started':
+      throw notStarted(spec, end.errno);
+    case 'operation failed':
+      throw operationFailed(operations[end.index], end.errno);
+    case 'child':
+      throw new Error('A child is no end');
+  }
+}
+
+function notStarted({ process }: ContainerSpec, errno: number): TsbuildError {
+  const name = process.argv[0] ?? '';
+  const missing = name.includes('/') ? 'no such file, or its interpreter is missing' : 'not found in PATH of the step';
+  const reason = errno === ENOENT ? missing : errnoName(errno);
+  const hint = errno === ENOENT ? { hint: 'Install it in an earlier step, or start FROM an image that has it.' } : {};
+  return new TsbuildError('RUN_NOT_STARTED', `Cannot start ${name}: ${reason}`, hint);
+}
+
+/** No operation: the helper could not make the namespaces. */
+function operationFailed(operation: Operation | undefined, errno: number): TsbuildError {
+  if (operation === undefined) return cloneError(errno, 0);
+  const cause = new SyscallError(operation.syscall, operation.subject, errnoName(errno));
+  if (errno !== ENOSYS) return cause;
+  const message = `Cannot isolate a RUN step: Linux ${release()} lacks ${operation.syscall}, or something forbids it`;
+  return new TsbuildError('UNSUPPORTED_KERNEL', message, { hint: 'tsbuild needs Linux 5.12 or later.', cause });
+}
+
+const filters = new Map<string, Uint8Array>();
+
+function seccompFilter(capabilities: readonly string[]): Uint8Array {
+  const key = capabilities.join();
+  const known = filters.get(key);
+  if (known !== undefined) return known;
+  const [major = 0, minor = 0] = release()
+    .split('.')
+    .map((part) => Number.parseInt(part, 10));
+  const filter = defaultFilter(process.arch as Architecture, { capabilities, kernel: { major, minor } });
+  filters.set(key, filter);
+  return filter;
+}
+
+let init: number | undefined;
+
+/** PID 1's file, made once per process and sealed. */
+function initExecutable(): number {
+  init ??= makeSealedExecutable('tsbuild-init', Buffer.from(MACHINE_CODE[process.arch as Architecture].init, 'base64'));
+  return init;
+}

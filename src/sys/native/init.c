@@ -1,0 +1,109 @@
+/*
+ * PID 1 of a step: a static program without a libc, executed from a sealed memfd, so that no file of the host and no memory
+ * of tsbuild is alive in the container.
+ *
+ *   init NAME COUNT CANDIDATE... ARGUMENT...     fd 3: a socket to tsbuild
+ *
+ * It starts the command (the first CANDIDATE that can be executed), reaps orphans, reports how the command ended as one
+ * struct message, and exits; the PID namespace, and whatever the command left running, ends with it. It also ends when
+ * tsbuild does: the other end of fd 3 is closed then. PR_SET_PDEATHSIG says the same, but has a gap before it is set.
+ */
+#include "syscall.h"
+
+enum { STATUS = 3, CLD_SIGNAL = 17, SIGNAL_COUNT = 64, SIGNAL_SET_BYTES = 8, SIG_SETMASK = 2 };
+enum { F_SETFD = 2, FD_CLOEXEC = 1, SFD_CLOEXEC = 02000000, SFD_NONBLOCK = 04000 };
+enum { PR_SET_DUMPABLE = 4, PR_SET_NAME = 15, WNOHANG = 1, EINTR = 4, ENOENT = 2, EACCES = 13, ENOTDIR = 20 };
+enum { POLLIN = 1, POLLERR = 8, POLLHUP = 16 };
+
+struct poll_request {
+  int fd;
+  short events;
+  short received;
+};
+
+/* SIG_DFL, no flags, no restorer, empty mask; larger than any architecture's struct. */
+struct default_action {
+  unsigned long words[4];
+};
+
+__attribute__((noreturn)) static void finish(int code) {
+  for (;;) syscall1(__NR_exit_group, code);
+}
+
+static void report(unsigned int kind, int value) {
+  struct message message = {kind, value, 0};
+  syscall3(__NR_write, STATUS, &message, sizeof message);
+}
+
+/* The command's side of the fork: every signal as a fresh process has it (Node ignores SIGPIPE), a session of its own, then
+ * the candidates in order, as execvp(3) tries them. */
+__attribute__((noreturn)) static void start(char **candidates, char **argv, char **environment) {
+  struct default_action action = {{0, 0, 0, 0}};
+  for (long number = 1; number <= SIGNAL_COUNT; number++) {
+    syscall4(__NR_rt_sigaction, number, &action, 0, SIGNAL_SET_BYTES);
+  }
+  syscall0(__NR_setsid);
+  unsigned long none = 0;
+  syscall4(__NR_rt_sigprocmask, SIG_SETMASK, &none, 0, SIGNAL_SET_BYTES);
+  long error = ENOENT;
+  for (char **candidate = candidates; candidate < argv; candidate++) {
+    long result = -syscall3(__NR_execve, *candidate, argv, environment);
+    if (result == ENOENT || result == ENOTDIR) continue;
+    error = result;
+    if (result != EACCES) break;
+  }
+  report(KIND_NOT_STARTED, (int)error);
+  finish(127);
+}
+
+/* Reaps everything that has ended; reports and exits when that includes the command. */
+static void reap(long command) {
+  for (;;) {
+    int status = 0;
+    long pid = syscall4(__NR_wait4, -1, &status, WNOHANG, 0);
+    if (pid <= 0) return;
+    if (pid != command) continue;
+    if ((status & 0x7f) == 0) {
+      report(KIND_EXITED, status >> 8 & 0xff);
+    } else {
+      report(KIND_KILLED, status & 0x7f);
+    }
+    finish(0);
+  }
+}
+
+__attribute__((noreturn, used)) static void init(long *stack) {
+  long count = 0;
+  char **argv = (char **)(stack + 1);
+  char **environment = argv + stack[0] + 1;
+  for (const char *digit = argv[1]; *digit != 0; digit++) count = count * 10 + (*digit - '0');
+  syscall2(__NR_prctl, PR_SET_DUMPABLE, 0);
+  syscall2(__NR_prctl, PR_SET_NAME, argv[0]);
+  syscall3(__NR_fcntl, STATUS, F_SETFD, FD_CLOEXEC);
+
+  unsigned long all = ~0UL, child_ended = 1UL << (CLD_SIGNAL - 1);
+  syscall4(__NR_rt_sigprocmask, SIG_SETMASK, &all, 0, SIGNAL_SET_BYTES);
+  long signals = syscall4(__NR_signalfd4, -1, &child_ended, SIGNAL_SET_BYTES, SFD_CLOEXEC | SFD_NONBLOCK);
+  long command = syscall5(__NR_clone, CLD_SIGNAL, 0, 0, 0, 0);
+  if (command == 0) start(argv + 2, argv + 2 + count, environment);
+  if (command < 0 || signals < 0) {
+    report(KIND_NOT_STARTED, (int)-(command < 0 ? command : signals));
+    finish(127);
+  }
+  for (;;) {
+    struct poll_request requests[2] = {{STATUS, 0, 0}, {(int)signals, POLLIN, 0}};
+    syscall5(__NR_ppoll, requests, 2, 0, 0, SIGNAL_SET_BYTES);
+    if (requests[0].received & (POLLHUP | POLLERR)) finish(137);
+    char notice[128];
+    while (syscall3(__NR_read, signals, notice, sizeof notice) > 0) {
+    }
+    reap(command);
+  }
+}
+
+/* The kernel enters with argc, argv and envp on the stack. */
+#if defined(__x86_64__)
+__asm__(".globl _start\n_start:\n\txor %ebp, %ebp\n\tmov %rsp, %rdi\n\tand $-16, %rsp\n\tcall init\n");
+#elif defined(__aarch64__)
+__asm__(".globl _start\n_start:\n\tmov x29, xzr\n\tmov x0, sp\n\tbl init\n");
+#endif

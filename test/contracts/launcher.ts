@@ -1,0 +1,289 @@
+/** What every launcher has to keep: real containers, as root. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { readdirSync, readFileSync, readlinkSync, rmSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Launcher } from '../../src/sandbox/launcher.ts';
+import { type Box, makeBox, type Outcome, run } from '../sandbox/_busybox.ts';
+
+const DENIED = /Operation not permitted|Permission denied/;
+
+export function launcherContract(name: string, load: () => Promise<Launcher>): void {
+  describe(`runContainer by the ${name}`, () => {
+    let box: Box;
+    let launcher: Launcher;
+    const step = (command: string | readonly string[], options: Parameters<typeof run>[2] = {}): Promise<Outcome> =>
+      run(box, command, { ...options, io: { launcher, ...options.io } });
+
+    before(async () => {
+      launcher = await load();
+      box = makeBox();
+    });
+    after(() => box.close());
+
+    it('runs the command in namespaces of its own', async () => {
+      const names = ['mnt', 'pid', 'uts', 'ipc', 'cgroup', 'net'];
+      const { stdout } = await step(names.map((ns) => `readlink /proc/self/ns/${ns}`).join(';'));
+      const inside = stdout.trim().split('\n');
+      names.forEach((ns, index) => {
+        assert.match(inside[index] ?? '', new RegExp(`^${ns}:\\[\\d+\\]$`));
+        assert.notEqual(inside[index], readlinkSync(`/proc/self/ns/${ns}`));
+      });
+      assert.equal((await step('readlink /proc/self/ns/user')).stdout.trim(), readlinkSync('/proc/self/ns/user'));
+    });
+
+    it('keeps the namespace of the host where the network is the host’s', async () => {
+      const { stdout } = await step('readlink /proc/self/ns/net', { spec: { network: 'host' } });
+      assert.equal(stdout.trim(), readlinkSync('/proc/self/ns/net'));
+    });
+
+    it('has a loopback that is up where there is no network', async () => {
+      const { stdout } = await step('ip addr show lo; ping -c 1 -W 1 127.0.0.1 > /dev/null && echo reached; ls /sys/class/net');
+      assert.match(stdout, /<LOOPBACK,UP/);
+      assert.match(stdout, /reached\nlo\n$/);
+    });
+
+    it('opens no descriptors but 0, 1 and 2', async () => {
+      const { stdout } = await step(['ls', '/proc/self/fd']);
+      assert.deepEqual(stdout.trim().split('\n'), ['0', '1', '2', '3']);
+      assert.match(
+        (await step('cat /proc/1/fd/3; ls /proc/1/root/; cat /proc/1/environ; cat /proc/1/exe; true')).stderr,
+        /(Permission denied[\s\S]*){4}/,
+      );
+    });
+
+    it('gives root exactly the default capabilities, a filter, and no ignored or blocked signal', async () => {
+      const { stdout } = await step(['grep', '-E', '^(Cap|Seccomp:|SigIgn|SigBlk|NoNewPrivs|Groups)', '/proc/self/status']);
+      assert.deepEqual(statusFields(stdout), {
+        Groups: '0',
+        SigBlk: '0000000000000000',
+        SigIgn: '0000000000000000',
+        CapInh: '0000000000000000',
+        CapPrm: '00000000a80425fb',
+        CapEff: '00000000a80425fb',
+        CapBnd: '00000000a80425fb',
+        CapAmb: '0000000000000000',
+        NoNewPrivs: '0',
+        Seccomp: '2',
+      });
+    });
+
+    it('gives another user its ids and no capability', async () => {
+      const process = { uid: 1000, gid: 1001, groups: [1001, 7] };
+      const { stdout } = await step('grep -E "^(Cap|Uid|Gid|Groups)" /proc/self/status; ls -ld /proc/self/fd; touch /no', { process });
+      const fields = statusFields(stdout);
+      assert.deepEqual([fields['Uid'], fields['Gid'], fields['Groups']], ['1000\t1000\t1000\t1000', '1001\t1001\t1001\t1001', '7 1001']);
+      assert.deepEqual(
+        [fields['CapPrm'], fields['CapEff'], fields['CapBnd']],
+        ['0000000000000000', '0000000000000000', '00000000a80425fb'],
+      );
+    });
+
+    it('passes the environment, the working directory and the umask, and nothing of the caller’s', async () => {
+      process.env['TSBUILD_CANARY'] = 'of the caller';
+      const env = ['PATH=/bin', 'A=B=C', '__proto__=x', 'EMPTY=', 'UTF8=grün'];
+      const { stdout } = await step(['env'], { process: { env } });
+      assert.equal(Buffer.from(stdout, 'latin1').toString('utf8'), `${env.join('\n')}\n`);
+      assert.equal(
+        (await step('pwd; umask; hostname; cat /etc/hosts', { process: { cwd: '/etc' } })).stdout,
+        '/etc\n0022\nbox\n127.0.0.1 localhost\n',
+      );
+    });
+
+    it('refuses a working directory behind a magic link', async () => {
+      for (const cwd of ['/proc/self/fd/3', '/proc/self/root', '/proc/1/cwd']) {
+        await assert.rejects(step(['true'], { process: { cwd } }), { code: 'ERR_TSBUILD_SYSCALL_FAILED', errno: 'ELOOP' });
+      }
+    });
+
+    it('hides and write-protects what Docker does', async () => {
+      const { stdout } = await step(
+        'for f in interrupts keys timer_list kcore sched_debug; do test -e /proc/$f && cat /proc/$f | wc -c; done; ls /proc/acpi /sys/firmware | grep -v :',
+      );
+      assert.match(stdout, /^[0\n]+$/);
+      const { stderr } = await step(
+        'echo x > /proc/sys/kernel/core_pattern; echo x > /proc/irq/default_smp_affinity; touch /sys/x; echo > /etc/hosts',
+      );
+      assert.equal(stderr.match(/Read-only file system/g)?.length, stderr.trim().split('\n').length);
+      assert.ok(stderr.trim().split('\n').length >= 4, stderr);
+    });
+
+    it('opens no device but the six of /dev', async () => {
+      assert.equal(
+        (await step('head -c 4 /dev/zero | wc -c; head -c 4 /dev/urandom | wc -c; echo x > /dev/null && echo written; echo > /dev/full'))
+          .stdout,
+        '4\n4\nwritten\n',
+      );
+      const { stderr, exitCode } = await step('for d in / /dev/ /dev/shm/ /tmp/; do mknod $d/n c 1 3 && cat $d/n; done');
+      assert.equal(exitCode, 1);
+      assert.equal(stderr.match(new RegExp(DENIED, 'g'))?.length, 4);
+    });
+
+    it('shares no mount with the host and leaves none there', async () => {
+      const before = readFileSync('/proc/self/mountinfo', 'utf8');
+      const { stdout, stderr } = await step('cat /proc/self/mountinfo; mount -t tmpfs t /tmp; umount /proc/keys');
+      assert.doesNotMatch(stdout, /shared:|master:/);
+      assert.match(stdout, /^\S+ \S+ \S+ \/ \/ rw,nodev,relatime - overlay/);
+      assert.match(stderr, DENIED);
+      assert.equal(readFileSync('/proc/self/mountinfo', 'utf8'), before);
+    });
+
+    it('lets a step open its streams by name', async () => {
+      assert.deepEqual(
+        await step('echo x > /dev/stdout; echo y > /dev/stderr; echo z > /proc/self/fd/1; cat < /dev/stdin; test -t 0 || echo none'),
+        {
+          exitCode: 0,
+          stdout: 'x\nz\nnone\n',
+          stderr: 'y\n',
+        },
+      );
+    });
+
+    it('delivers all output in order', async () => {
+      const { stdout } = await step('seq 1 100000');
+      assert.equal(stdout, Array.from({ length: 100_000 }, (_, index) => `${index + 1}\n`).join(''));
+    });
+
+    it('gives SIGPIPE its meaning back', async () => {
+      assert.deepEqual(await step('(yes; echo "yes: $?" >&2) | head -n 1'), { exitCode: 0, stdout: 'y\n', stderr: 'yes: 141\n' });
+    });
+
+    it('tells exit codes and signals', async () => {
+      assert.equal((await step('exit 42')).exitCode, 42);
+      assert.equal((await step('kill -TERM $$')).signal, 'SIGTERM');
+      assert.equal((await step('kill -KILL $$')).signal, 'SIGKILL');
+      assert.equal((await step('kill -KILL 1; echo alive')).stdout, 'alive\n');
+    });
+
+    it('says which command cannot be started', async () => {
+      await assert.rejects(step(['no-such-command']), {
+        code: 'ERR_TSBUILD_RUN_NOT_STARTED',
+        message: /no-such-command: not found in PATH/,
+      });
+      await assert.rejects(step(['/etc/hosts']), { code: 'ERR_TSBUILD_RUN_NOT_STARTED', message: /EACCES/ });
+    });
+
+    it('names the operation that failed', async () => {
+      const mounts = [{ kind: 'tmpfs', target: '/missing' }] as const;
+      await assert.rejects(step(['true'], { spec: { mounts } }), {
+        code: 'ERR_TSBUILD_SYSCALL_FAILED',
+        message: /Cannot openat2 \/missing in the container .*: ENOENT/,
+      });
+    });
+
+    it('mounts no pseudo file system where a link of the image leads', async () => {
+      const trap = makeBox((lower) => symlinkSync('etc', join(lower, 'link')));
+      try {
+        const mounts = [{ kind: 'proc', target: '/link' }] as const;
+        await assert.rejects(run(trap, ['true'], { spec: { mounts }, io: { launcher } }), { errno: 'ELOOP' });
+      } finally {
+        trap.close();
+      }
+    });
+
+    it('ends with its command, whatever that left running', async () => {
+      const started = performance.now();
+      const { stdout } = await step('(sleep 1000 &) ; setsid sh -c "sleep 1001" & echo done');
+      assert.equal(stdout, 'done\n');
+      assert.ok(performance.now() - started < 5000);
+      assert.deepEqual(processes(/sleep\x00100[01]/), []);
+    });
+
+    it('is killed by its signal', async () => {
+      const controller = new AbortController();
+      const onOutput = () => controller.abort(new Error('Enough'));
+      const started = performance.now();
+      await assert.rejects(step('echo ready; sleep 1002', { io: { signal: controller.signal, onOutput } }), /Enough/);
+      assert.ok(performance.now() - started < 3000);
+      assert.deepEqual(processes(/sleep\x001002/), []);
+    });
+
+    it('shows a step no descriptor that tsbuild inherited', async () => {
+      const code = `
+        import { makeBox, run } from ${JSON.stringify(new URL('../sandbox/_busybox.js', import.meta.url))};
+        import { chooseLauncher } from ${JSON.stringify(new URL('../../src/sandbox/launcher.js', import.meta.url))};
+        const box = makeBox();
+        try { process.stdout.write((await run(box, ['ls', '/proc/self/fd'], { io: { launcher: await chooseLauncher(${JSON.stringify(name)}) } })).stdout); } finally { box.close(); }`;
+      const { stdout } = await shell(`exec 9</ 10</ 63</etc 200</ 251</etc/passwd; exec "$0" --input-type=module -e "$1"`, [
+        process.execPath,
+        code,
+      ]);
+      assert.deepEqual(stdout.trim().split('\n'), ['0', '1', '2', '3']);
+    });
+
+    it('leaves nothing when tsbuild is killed at any moment', async () => {
+      const script = `
+        import { makeBox, run } from ${JSON.stringify(new URL('../sandbox/_busybox.js', import.meta.url))};
+        import { chooseLauncher } from ${JSON.stringify(new URL('../../src/sandbox/launcher.js', import.meta.url))};
+        const launcher = await chooseLauncher(${JSON.stringify(name)});
+        const box = makeBox();
+        process.stdout.write(box.directory + '\\n');
+        for (;;) await run(box, 'sleep 0.0' + Math.floor(Math.random() * 5) + ' # tsbuild-canary', { io: { launcher } });`;
+      for (let round = 0; round < (name === 'engine' ? 50 : 10); round++) {
+        const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+        const directory = await new Promise<string>((resolve) => child.stdout.once('data', (data) => resolve(String(data).trim())));
+        await sleep(Math.random() * (name === 'engine' ? 60 : 300));
+        child.kill('SIGKILL');
+        await new Promise((resolve) => child.once('exit', resolve));
+        for (let wait = 0; wait < 50 && leftovers(directory).length > 0; wait++) await sleep(20);
+        assert.deepEqual(leftovers(directory), [], `round ${round}`);
+        rmSync(directory, { recursive: true, force: true });
+      }
+    });
+
+    it('leaves no descriptor open in tsbuild', async () => {
+      await step(['true']);
+      const before = readdirSync('/proc/self/fd').length;
+      for (let index = 0; index < 5; index++) await step(['true']);
+      await assert.rejects(step(['no-such-command']));
+      await sleep(10);
+      assert.equal(readdirSync('/proc/self/fd').length, before);
+    });
+  });
+}
+
+function statusFields(text: string): Record<string, string> {
+  const lines = text
+    .trim()
+    .split('\n')
+    .filter((line) => /^\w+:/.test(line));
+  return Object.fromEntries(lines.map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1).trim()]));
+}
+
+/** Processes of the machine whose command line matches. */
+function processes(pattern: RegExp): string[] {
+  return readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && pattern.test(read(`/proc/${pid}/cmdline`)));
+}
+
+/** Processes that still have the box mounted. */
+function leftovers(directory: string): string[] {
+  return readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && pid !== String(process.pid) && isIn(pid, directory));
+}
+
+function isIn(pid: string, directory: string): boolean {
+  if (read(`/proc/${pid}/mountinfo`).includes(directory)) return true;
+  return read(`/proc/${pid}/cmdline`).includes('# tsbuild-canary') && !read(`/proc/${pid}/cmdline`).includes('makeBox');
+}
+
+/** '' once the process has gone. */
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'latin1');
+  } catch (error) {
+    if (['ENOENT', 'ESRCH', 'EINVAL'].includes(String((error as NodeJS.ErrnoException).code))) return '';
+    throw error;
+  }
+}
+
+function shell(script: string, args: readonly string[]): Promise<{ stdout: string }> {
+  return new Promise((resolve) => {
+    const child = spawn('bash', ['-c', script, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+    let stdout = '';
+    child.stdout.on('data', (data) => {
+      stdout += String(data);
+    });
+    child.once('close', () => resolve({ stdout }));
+  });
+}

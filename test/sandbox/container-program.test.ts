@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { DEFAULT_CAPABILITIES, DEFAULT_READONLY_PATHS, defaultMaskedPaths, defaultMounts } from '../../src/sandbox/container-defaults.ts';
+import { type ContainerInputs, containerProgram } from '../../src/sandbox/container-program.ts';
+import type { ContainerSpec } from '../../src/sandbox/container-spec.ts';
+import { encodeProgram } from '../../src/sys/syscall-program.ts';
+
+const FACTS = { cgroup2: true, throttledCpus: ['cpu0', 'cpu1'] };
+const INPUTS: ContainerInputs = { resolvConf: 'nameserver 192.0.2.1\n', filter: new Uint8Array(16), stdin: 'empty' };
+const SPEC: ContainerSpec = {
+  rootfs: { cwd: '/state', lower: ['a/fs', 'b,c:d\\e/fs'], upper: 'u/fs', work: 'u/work', merged: 'u/merged' },
+  mounts: [...defaultMounts(FACTS), { kind: 'resolver', target: '/etc/resolv.conf' }],
+  process: { argv: ['sh', '-c', 'true'], env: ['PATH=/bin::/x'], cwd: '/w', uid: 1000, gid: 1001, groups: [1001], umask: 0o022 },
+  hostname: 'h',
+  capabilities: DEFAULT_CAPABILITIES,
+  seccomp: 'default',
+  maskedPaths: defaultMaskedPaths(FACTS),
+  readonlyPaths: DEFAULT_READONLY_PATHS,
+  network: 'private',
+};
+
+const order = (spec: ContainerSpec = SPEC, inputs = INPUTS) =>
+  containerProgram(spec, inputs).operations.map(({ syscall, subject }) => `${syscall} ${subject}`);
+const position = (pattern: RegExp, lines = order()) => lines.findIndex((line) => pattern.test(line));
+
+describe('containerProgram', () => {
+  it('is plain data that survives JSON', () => {
+    const program = containerProgram(SPEC, INPUTS);
+    assert.deepEqual(JSON.parse(JSON.stringify(program)), program);
+    const inputs = new Map(['stdin', 'stdout', 'stderr', 'status', 'init', 'netns'].map((role, index) => [role, index + 20]));
+    for (const architecture of ['x64', 'arm64'] as const) encodeProgram(program.operations, { address: 0n, architecture, inputs });
+  });
+
+  it('ties the child to tsbuild first, and again after the change of user', () => {
+    const lines = order();
+    assert.match(lines[0] ?? '', /^prctl PR_SET_PDEATHSIG/);
+    assert.ok(lines.findLastIndex((line) => line.startsWith('prctl PR_SET_PDEATHSIG')) > position(/^capset/));
+    assert.ok(position(/^ppoll .*has tsbuild ended/) > lines.findLastIndex((line) => line.startsWith('prctl PR_SET_PDEATHSIG')));
+    assert.match(lines.at(-1) ?? '', /^execveat/);
+  });
+
+  it('mounts before it pivots, and installs the filter before it gives up capabilities', () => {
+    const steps = [
+      /^mount \/ apart from the host/,
+      /^mount overlay/,
+      /^move_mount proc/,
+      /^move_mount .*over \/proc\/keys/,
+      /^fchdir to the root/,
+      /^pivot_root/,
+      /^umount2/,
+      /^openat2 the working directory/,
+      /^getcwd/,
+      /^seccomp/,
+      /^prctl PR_GET_SECCOMP/,
+      /^prctl PR_CAPBSET_DROP/,
+      /^setgroups/,
+      /^setresgid/,
+      /^setresuid/,
+      /^capset/,
+    ].map((pattern) => position(pattern));
+    assert.ok(!steps.includes(-1), String(steps));
+    assert.deepEqual(
+      steps,
+      [...steps].sort((a, b) => a - b),
+    );
+  });
+
+  it('escapes what separates overlay options', () => {
+    const line = order().find((text) => text.startsWith('mount overlay')) ?? '';
+    assert.ok(line.includes('lowerdir=a/fs:b\\,c\\:d\\\\e/fs,upperdir=u/fs,workdir=u/work'), line);
+  });
+
+  it('drops exactly the capabilities that the spec does not name', () => {
+    const dropped = order().flatMap((line) => /PR_CAPBSET_DROP (\d+)/.exec(line)?.[1] ?? []);
+    assert.equal(dropped.length, 64 - 14);
+    assert.ok(dropped.includes('21') && !dropped.includes('0'));
+    assert.throws(() => order({ ...SPEC, capabilities: ['CAP_NONSENSE'] }), /No such capability/);
+  });
+
+  it('hides each path once, Moby’s additions among them', () => {
+    const lines = order({ ...SPEC, maskedPaths: [...SPEC.maskedPaths, { path: '/proc/keys', type: 'file' }] });
+    assert.equal(lines.filter((line) => line.startsWith('move_mount') && line.includes('/proc/keys')).length, 1);
+    for (const path of ['/proc/interrupts', '/sys/firmware', '/sys/devices/system/cpu/cpu1/thermal_throttle']) {
+      assert.ok(
+        lines.some((line) => line.startsWith('move_mount') && line.includes(`over ${path} `)),
+        path,
+      );
+    }
+  });
+
+  it('makes every mount nosuid and nodev but those of devices, and the root nodev', () => {
+    const plain = order().filter((line) => /^(fsmount|mount_setattr) /.test(line) && !/\((ro|nodev)\)$/.test(line));
+    for (const line of plain) assert.match(line, /nosuid/);
+    const devices = plain.filter((line) => !line.includes('nodev'));
+    for (const line of devices) assert.match(line, /fsmount (tmpfs|devpts) |\/dev\/|empty file over/);
+  });
+
+  it('takes the network that the spec says and no other', () => {
+    const flags = (network: ContainerSpec['network']) => (containerProgram({ ...SPEC, network }, INPUTS).namespaces & 0x40000000) !== 0;
+    assert.deepEqual([flags('private'), flags('none'), flags('host')], [false, true, false]);
+    assert.notEqual(position(/^setns the network/), -1);
+    assert.equal(position(/^setns/, order({ ...SPEC, network: 'none' })), -1);
+    assert.equal(position(/^(setns|ioctl)/, order({ ...SPEC, network: 'host' })), -1);
+  });
+
+  it('looks a bare command up along PATH, and takes a path as it is', () => {
+    const exec = (argv: string[]) => {
+      const last = containerProgram({ ...SPEC, process: { ...SPEC.process, argv } }, INPUTS).operations.at(-1)?.arguments[2];
+      return typeof last === 'object' && 'texts' in last ? last.texts : [];
+    };
+    assert.deepEqual(exec(['sh', '-c']), ['init', '3', '/bin/sh', './sh', '/x/sh', 'sh', '-c']);
+    assert.deepEqual(exec(['/a/b']), ['init', '1', '/a/b', '/a/b']);
+    assert.throws(() => exec([]), { code: 'ERR_TSBUILD_RUN_NOT_STARTED' });
+  });
+
+  it('leaves the filter out only where the spec says unconfined', () => {
+    assert.equal(position(/^seccomp/, order({ ...SPEC, seccomp: 'unconfined' })), -1);
+  });
+});

@@ -1,0 +1,4 @@
+import { chooseLauncher } from '../../src/sandbox/launcher.ts';
+import { launcherContract } from '../contracts/launcher.ts';
+
+launcherContract('engine', () => chooseLauncher('engine'));

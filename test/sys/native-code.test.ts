@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { MACHINE_CODE } from '../../src/sys/native/machine-code.ts';
+
+describe('MACHINE_CODE', () => {
+  let work: string;
+  before(() => {
+    work = mkdtempSync(join(tmpdir(), 'tsbuild-native-'));
+    writeFileSync(join(work, 'launch.arm64'), Buffer.from(MACHINE_CODE.arm64.launch, 'base64'));
+    for (const arch of ['x64', 'arm64'] as const) {
+      writeFileSync(join(work, `init.${arch}`), Buffer.from(MACHINE_CODE[arch].init, 'base64'), { mode: 0o755 });
+    }
+    execFileSync('aarch64-linux-gnu-gcc', ['-static', '-O1', '-o', join(work, 'harness'), 'test/sys/_launch-arm64.c']);
+  });
+  after(() => rmSync(work, { recursive: true, force: true }));
+
+  it('is what the compilers make of its sources', () => {
+    execFileSync('scripts/native-code.sh', ['--check'], { stdio: 'pipe' });
+  });
+
+  it('returns the errno of clone3 on arm64', () => {
+    const { status, stdout } = harness('parent');
+    assert.deepEqual([status, stdout], [0, '-38\n']); // qemu has no clone3: ENOSYS
+  });
+
+  it('walks a program on arm64: results, left out and failed operations', () => {
+    const { status, stdout, stderr } = harness('child');
+    assert.deepEqual([status, stdout], [127, 'walked\n']);
+    assert.deepEqual(words(Buffer.from(stderr, 'latin1')), [1, 5, 71]); // operation 5: EPROTO
+  });
+
+  for (const [arch, command] of [
+    ['x64', []],
+    ['arm64', ['qemu-aarch64-static']],
+  ] as const) {
+    it(`runs a command as init on ${arch}, tries its candidates, and reports the end of it`, async () => {
+      const run = (candidates: readonly string[], argv: readonly string[]) =>
+        init([...command, join(work, `init.${arch}`)], [String(candidates.length), ...candidates, ...argv]);
+      assert.deepEqual(await run(['/missing/sh', '/bin/sh'], ['sh', '-c', '(sleep 0.05 &) ; echo "$0 $1"; exit 7', 'a', 'b']), {
+        stdout: 'a b\n',
+        message: [3, 7, 0],
+      });
+      assert.deepEqual((await run(['/bin/sh'], ['sh', '-c', 'kill -9 $$'])).message, [4, 9, 0]);
+      assert.deepEqual((await run(['/missing'], ['missing'])).message, [2, 2, 0]);
+      assert.deepEqual((await run(['/etc/passwd', '/missing'], ['passwd'])).message, [2, 13, 0]);
+    });
+  }
+
+  it('ends init when the other end of its socket closes', async () => {
+    const child = spawn(join(work, 'init.x64'), ['1', '/bin/sleep', 'sleep', '30'], {
+      argv0: 'init',
+      stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
+    });
+    setTimeout(() => child.stdio[3]?.destroy(), 50);
+    assert.equal(await new Promise((resolve) => child.once('exit', resolve)), 137);
+  });
+
+  function harness(side: 'parent' | 'child') {
+    return spawnSync('qemu-aarch64-static', [join(work, 'harness'), join(work, 'launch.arm64'), side], { encoding: 'latin1' });
+  }
+});
+
+async function init(command: readonly string[], args: readonly string[]): Promise<{ stdout: string; message: number[] }> {
+  const [file = '', ...rest] = command;
+  const child = spawn(file, [...rest, ...args], { stdio: ['ignore', 'pipe', 'inherit', 'pipe'] });
+  let stdout = '';
+  let status = Buffer.alloc(0);
+  child.stdout?.on('data', (data) => {
+    stdout += String(data);
+  });
+  child.stdio[3]?.on('data', (data: Buffer) => {
+    status = Buffer.concat([status, data]);
+  });
+  await new Promise((resolve) => child.once('close', resolve));
+  return { stdout, message: words(status).slice(0, 3) };
+}
+
+function words(bytes: Buffer): number[] {
+  return Array.from({ length: Math.floor(bytes.length / 4) }, (_, index) => bytes.readInt32LE(index * 4));
+}

@@ -36,7 +36,7 @@ export async function openSession(options: CommonOptions): Promise<Session> {
   const snapshots = lazy(() => openSnapshotter(store.root));
   const cache = lazy(() => openBuildCache(store.root));
   const registry = lazy(() => openRegistryClient({ signal }));
-  const networks = lazy(() => openNetworkPool({ signal }));
+  const networks = lazy(() => openNetworkPool({ signal, emit }));
   return {
     store,
     get snapshots() {

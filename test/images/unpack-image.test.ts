@@ -105,10 +105,11 @@ test('processes that unpack the same image at once all succeed, and one that is 
   const start = () => spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
   for (let round = 0; round < 10; round++) {
     const child = start();
-    await new Promise((resolve) => child.stdout.once('data', resolve));
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    await Promise.race([new Promise((resolve) => child.stdout.once('data', resolve)), ended]);
     await new Promise((resolve) => setTimeout(resolve, round));
     child.kill('SIGKILL');
-    await new Promise((resolve) => child.once('exit', resolve));
+    await ended;
   }
   openSnapshotter(root)[Symbol.dispose]();
   const codes = await Promise.all(Array.from({ length: 4 }, () => new Promise((resolve) => start().once('exit', resolve))));

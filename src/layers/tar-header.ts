@@ -104,7 +104,7 @@ function startBlock(name: string, typeFlag: string): Buffer {
 function finishBlock(block: Buffer): Buffer {
   block.fill(0x20, 148, 156);
   let sum = 0;
-  for (const byte of block) sum += byte;
+  for (let i = 0; i < block.length; i++) sum += block[i] ?? 0;
   block.write(`${sum.toString(8).padStart(6, '0')}\x00 `, 148, 'latin1');
   return block;
 }

@@ -61,7 +61,7 @@ export interface Snapshotter extends Disposable {
   /** Absent is fine. Throws STORE_INVALID where other snapshots, or running steps, are built on it. */
   remove(name: string): void;
   names(): string[];
-  /** Writes the snapshots to the disk, so that they survive a crash of the machine. */
+  /** Writes the snapshots and what they are built on to the disk, so that they survive a crash of the machine. */
   sync(names: readonly string[]): void;
 }
 
@@ -222,8 +222,8 @@ class OverlaySnapshotter implements Snapshotter {
   }
 
   sync(names: readonly string[]): void {
-    const snapshots = names.flatMap((name) => this.get(name) ?? []);
-    const unsynced = snapshots.filter(({ id }) => readSnapshotInfo(join(this.directory, id))?.synced === false);
+    const snapshots = new Set(names.flatMap((name) => (this.get(name) === undefined ? [] : this.chain(name))));
+    const unsynced = [...snapshots].filter(({ id }) => readSnapshotInfo(join(this.directory, id))?.synced === false);
     if (unsynced.length === 0) return;
     const fd = openDirectory(fromText(this.directory));
     try {

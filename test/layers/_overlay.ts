@@ -97,9 +97,9 @@ export function dumpTree(tree: FileTree): Dumped[] {
   return groupInodes(found);
 }
 
-/** What a layer can say: sockets have no form in it, and what only lower layers link to is one file. */
-export function withoutSockets(entries: readonly Dumped[]): Dumped[] {
-  return groupInodes(entries.filter((entry) => entry.type !== 'socket'));
+/** What a layer says: sockets have no form in it, and the root's time alone is no change. */
+export function sayable(entries: readonly Dumped[]): Dumped[] {
+  return entries.filter((entry) => entry.type !== 'socket').map((entry) => (entry.path === '' ? { ...entry, mtime: '' } : entry));
 }
 
 export async function tarOf(changes: Changeset): Promise<Buffer> {

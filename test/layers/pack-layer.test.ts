@@ -18,6 +18,7 @@ import {
   dumpTree,
   type Operation,
   pieces,
+  sayable,
   startDriver,
   tarOf,
   tarOfActive,
@@ -178,6 +179,19 @@ with tarfile.open(sys.argv[1], encoding='latin1', errors='strict') as t:
   assert.equal(reports, '');
 });
 
+test('overlayDiff() leaves the root out where only its time changed, and not where its mode did', async () => {
+  const snapshots = temporarySnapshotter();
+  const active = snapshots.prepare(undefined);
+  const paths = async () => {
+    using lower = snapshots.tree(undefined);
+    return [...overlayDiff(active.upperFd, lower)].map(({ path }) => path);
+  };
+  await driver.run(snapshots, active, [['write', 'f', 'x']]);
+  assert.deepEqual(await paths(), ['f']);
+  await driver.run(snapshots, active, [['chmod', '.', 0o700]]);
+  assert.deepEqual(await paths(), ['', 'f']);
+});
+
 test('GNU tar unpacks writeLayerTar() to the tree the kernel showed', async () => {
   const snapshots = temporarySnapshotter();
   const active = snapshots.prepare(undefined);
@@ -188,10 +202,7 @@ test('GNU tar unpacks writeLayerTar() to the tree the kernel showed', async () =
   const target = join(snapshots.directory, other.id, 'fs');
   execFileSync('tar', ['-C', target, '-xpf', path, '--xattrs', '--xattrs-include=*', '--numeric-owner', '--same-owner']);
   using view = snapshots.activeTree(other);
-  assert.deepEqual(
-    dumpTree(view),
-    live.filter((entry) => entry.type !== 'socket'),
-  );
+  assert.deepEqual(sayable(dumpTree(view)), sayable(live));
 });
 
 test('umoci unpacks an OCI layout with packLayer() layers to the live tree', async () => {
@@ -257,7 +268,7 @@ test('umoci unpacks an OCI layout with packLayer() layers to the live tree', asy
   const copied = snapshots.prepare(undefined);
   execFileSync('cp', ['-aT', join(bundle, 'rootfs'), join(snapshots.directory, copied.id, 'fs')]);
   using view = snapshots.activeTree(copied);
-  assert.deepEqual(dumpTree(view), live);
+  assert.deepEqual(sayable(dumpTree(view)), sayable(live));
 });
 
 test('parallelGzip() makes one member that gzip accepts, of any size, the same however the input is cut', async () => {

@@ -1,16 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import {
-  applyTar,
-  type Dumped,
-  dumpTree,
-  type Operation,
-  startDriver,
-  tarOfActive,
-  temporarySnapshotter,
-  withoutSockets,
-} from './_overlay.ts';
+import { applyTar, type Dumped, dumpTree, type Operation, sayable, startDriver, tarOfActive, temporarySnapshotter } from './_overlay.ts';
 
 const driver = startDriver();
 const source = temporarySnapshotter();
@@ -45,7 +36,7 @@ async function roundTrip(
   const third = target.prepare(`top-${n}`);
   const mounted = await driver.run(target, third, []);
   target.discard(third);
-  return { live: withoutSockets(live), carried, mounted };
+  return { live: sayable(live), carried: sayable(carried), mounted: sayable(mounted) };
 }
 
 async function assertRoundTrip(base: readonly Operation[], ops: readonly Operation[]): Promise<void> {

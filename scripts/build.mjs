@@ -27,9 +27,15 @@ async function build({ build: bundle }) {
   execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.types.json', '--outDir', `${fresh}/types`], {
     stdio: 'inherit',
   });
-  // In one step, so that a tsbuild that starts meanwhile finds a whole one.
-  rmSync('dist', { recursive: true, force: true });
+  replaceDist(fresh);
+}
+
+/** By renames, so that a tsbuild that starts meanwhile finds a whole one. */
+function replaceDist(fresh) {
+  const old = `${fresh}-old`;
+  if (existsSync('dist')) renameSync('dist', old);
   renameSync(fresh, 'dist');
+  rmSync(old, { recursive: true, force: true });
 }
 
 /**

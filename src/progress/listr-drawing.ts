@@ -107,6 +107,9 @@ function listrTask(line: Line, steps: readonly Line[]): ListrTask {
     rendererOptions: { outputBar: OUTPUT_LINES },
     task: (_, task) => {
       line.task = task;
+      // The step may have gone on, or ended, since the list was made.
+      const now = line.text();
+      if (now !== '') task.title = now;
       if (steps.length === 0) return line.done.promise;
       return task.newListr(
         steps.map((step) => listrTask(step, [])),

@@ -33,9 +33,13 @@ test('openTtyRenderer() draws a running step with its time and last lines, and l
 });
 
 test('openTtyRenderer() ends a failed build with the output of the step and the error', () => {
-  const end = lastPicture(onTerminal('failed'));
+  const end = lastPicture(onTerminal('failure'));
   assert.match(end, /RUN make FAILED 1\.0s/);
   assert.match(end, /\| line 10\r\n[\s\S]*\| line 29\r\n[\s\S]*>>> RUN make[\s\S]*ERR_TSBUILD_RUN_FAILED: RUN make exited with code 2/);
+});
+
+test('openTtyRenderer() marks a step that failed before it was ever drawn', () => {
+  assert.match(lastPicture(onTerminal('quick-failure')), /RUN make FAILED 1\.0s/);
 });
 
 test('openTtyRenderer() writes a cached build as lines, without a drawing', () => {

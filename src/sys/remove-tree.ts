@@ -16,15 +16,19 @@ interface Removal {
   moved: number;
 }
 
-/** Removes `name` and all that is in it; absent is fine. Throws EXDEV where something else is mounted inside. */
+/**
+ * Removes `name` and all that is in it; absent is fine, and so is another process that removes the same at the same time.
+ * Throws EXDEV where something else is mounted inside.
+ */
 export function removeTree(dir: number, name: ByteString): void {
   const stat = statAt(dir, name);
   if (stat === undefined) return;
   if (stat.type !== 'directory') {
-    unlinkAt(dir, name, 'file');
+    unlinkIfThere(dir, name, 'file');
     return;
   }
   const top = openToEmpty(dir, name);
+  if (top === undefined) return;
   try {
     const removal: Removal = { dev: stat.dev, top, moved: 0 };
     do {
@@ -33,14 +37,14 @@ export function removeTree(dir: number, name: ByteString): void {
   } finally {
     closeSync(top);
   }
-  unlinkAt(dir, name, 'directory');
+  unlinkIfThere(dir, name, 'directory');
 }
 
 function empty(removal: Removal, fd: number, depth: number): void {
   for (const name of listDirectory(fd)) {
     const stat = statAt(fd, name);
     if (stat === undefined) continue;
-    if (stat.type !== 'directory') unlinkAt(fd, name, 'file');
+    if (stat.type !== 'directory') unlinkIfThere(fd, name, 'file');
     else if (stat.dev !== removal.dev) throw new SyscallError('remove', display(name), 'EXDEV');
     else if (depth >= DEPTH_MAX) renameAt(fd, name, removal.top, `.tsbuild-deep-${removal.moved++}` as ByteString, 'noreplace');
     else removeDirectory(removal, fd, { name, depth });
@@ -49,22 +53,36 @@ function empty(removal: Removal, fd: number, depth: number): void {
 
 function removeDirectory(removal: Removal, parent: number, at: { name: ByteString; depth: number }): void {
   const fd = openToEmpty(parent, at.name);
+  if (fd === undefined) return;
   try {
     empty(removal, fd, at.depth + 1);
   } finally {
     closeSync(fd);
   }
-  unlinkAt(parent, at.name, 'directory');
+  unlinkIfThere(parent, at.name, 'directory');
 }
 
-/** An ordinary user cannot list a directory of mode 0, but may change the mode of their own. */
-function openToEmpty(dir: number, name: ByteString): number {
+function unlinkIfThere(dir: number, name: ByteString, what: 'file' | 'directory'): void {
+  try {
+    unlinkAt(dir, name, what);
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error;
+  }
+}
+
+/** An ordinary user cannot list a directory of mode 0, but may change the mode of their own. undefined: it is gone. */
+function openToEmpty(dir: number, name: ByteString): number | undefined {
   const flags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
   try {
     return openAt(dir, name, flags);
   } catch (error) {
-    if (!(error instanceof SyscallError && error.errno === 'EACCES')) throw error;
+    if (isErrno(error, 'ENOENT')) return undefined;
+    if (!isErrno(error, 'EACCES')) throw error;
     setModeAt(dir, name, 0o700);
     return openAt(dir, name, flags);
   }
+}
+
+function isErrno(error: unknown, errno: string): boolean {
+  return error instanceof SyscallError && error.errno === errno;
 }

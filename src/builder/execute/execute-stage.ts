@@ -21,6 +21,8 @@ export async function executeStage(run: StageRun, stage: Stage): Promise<StageSt
   if (from === undefined) throw new Error(`Stage ${stage.name} has no FROM`);
   let state = await announced(run, from, async () => ({ state: await baseState(run, stage), outcome: 'done' }));
   for (const step of steps) {
+    // Another stage's time is not this step's.
+    if (step.from?.kind === 'stage') await run.finished(step.from);
     state = await announced(run, step, async () => await executeInstruction(run, state, step));
   }
   return state;

@@ -5,6 +5,9 @@ import { didYouMean } from './suggest.ts';
 export type FlagType = 'string' | 'list' | 'boolean';
 export type FlagTypes = Readonly<Record<string, FlagType>>;
 
+/** Of an instruction without flags. */
+export const NO_FLAGS = {} as const satisfies FlagTypes;
+
 /** What `readFlags` gives for a table of types: undefined where a flag is absent (a list is empty). */
 export type Flags<T extends FlagTypes> = {
   readonly [Name in keyof T]: T[Name] extends 'list'
@@ -16,10 +19,22 @@ export type Flags<T extends FlagTypes> = {
 
 /** Checks an instruction's flags against the ones that it has. Throws DOCKERFILE_SYNTAX. */
 export function readFlags<T extends FlagTypes>(raw: RawInstruction, types: T): Flags<T> {
+  if (raw.flags.length === 0) return withoutFlags(types);
   const values = new Map<string, string | boolean | string[]>();
   for (const [name, type] of Object.entries(types)) if (type === 'list') values.set(name, []);
   for (const flag of raw.flags) readFlag(raw, flag, { types, values });
   return Object.fromEntries(Object.keys(types).map((name) => [name, values.get(name)])) as Flags<T>;
+}
+
+const ABSENT = new WeakMap<FlagTypes, unknown>();
+
+/** Most instructions have no flags: the same value for all of them, as long as their tables are constants. */
+function withoutFlags<T extends FlagTypes>(types: T): Flags<T> {
+  const known = ABSENT.get(types) as Flags<T> | undefined;
+  const absent =
+    known ?? Object.freeze(Object.fromEntries(Object.entries(types).map(([name, type]) => [name, type === 'list' ? [] : undefined])));
+  if (known === undefined) ABSENT.set(types, absent);
+  return absent as Flags<T>;
 }
 
 interface FlagTable {

@@ -1,22 +1,22 @@
 /** The shell and exec forms; CMD, ENTRYPOINT and SHELL. */
-import { readFlags } from './flags.ts';
+import { NO_FLAGS, readFlags } from './flags.ts';
 import type { CmdInstruction, CommandLine, EntrypointInstruction, ShellInstruction } from './instruction.ts';
 import { readJsonForm } from './json-form.ts';
 import { baseOf, type RawInstruction, syntaxError } from './raw-instruction.ts';
 
 export function parseCmd(raw: RawInstruction): CmdInstruction {
-  readFlags(raw, {});
+  readFlags(raw, NO_FLAGS);
   return { kind: 'cmd', ...baseOf(raw), command: parseCommandLine(raw, raw.rest) };
 }
 
 export function parseEntrypoint(raw: RawInstruction): EntrypointInstruction {
-  readFlags(raw, {});
+  readFlags(raw, NO_FLAGS);
   return { kind: 'entrypoint', ...baseOf(raw), command: parseCommandLine(raw, raw.rest) };
 }
 
 /** JSON is a must here. */
 export function parseShell(raw: RawInstruction): ShellInstruction {
-  readFlags(raw, {});
+  readFlags(raw, NO_FLAGS);
   const json = readJsonForm(raw.rest);
   if (json.form !== 'strings' || json.strings.length === 0) {
     throw syntaxError(raw, 'SHELL takes a JSON array of strings', { hint: 'Write SHELL ["/bin/sh", "-c"].' });

@@ -8,9 +8,11 @@ import { baseOf, type RawInstruction, syntaxError } from './raw-instruction.ts';
 import { splitBlanks } from './words.ts';
 
 const COMMON_FLAGS = { chown: 'string', chmod: 'string', link: 'boolean', exclude: 'list' } as const;
+const COPY_FLAGS = { ...COMMON_FLAGS, from: 'string', parents: 'boolean' } as const;
+const ADD_FLAGS = { ...COMMON_FLAGS, checksum: 'string', 'keep-git-dir': 'boolean', unpack: 'boolean' } as const;
 
 export function parseCopy(raw: RawInstruction): CopyInstruction {
-  const { from, parents, link, ...flags } = readFlags(raw, { ...COMMON_FLAGS, from: 'string', parents: 'boolean' });
+  const { from, parents, link, ...flags } = readFlags(raw, COPY_FLAGS);
   if (from !== undefined && (from === '' || from.includes('$'))) {
     throw syntaxError(
       raw,
@@ -26,8 +28,7 @@ export function parseCopy(raw: RawInstruction): CopyInstruction {
 }
 
 export function parseAdd(raw: RawInstruction): AddInstruction {
-  const types = { ...COMMON_FLAGS, checksum: 'string', 'keep-git-dir': 'boolean', unpack: 'boolean' } as const;
-  const { link, 'keep-git-dir': keepGitDir, ...flags } = readFlags(raw, types);
+  const { link, 'keep-git-dir': keepGitDir, ...flags } = readFlags(raw, ADD_FLAGS);
   return { kind: 'add', ...baseOf(raw), ...parsePaths(raw), ...flags, link: link ?? false, keepGitDir: keepGitDir ?? false };
 }
 

@@ -4,10 +4,11 @@ import type { FromInstruction } from './instruction.ts';
 import { baseOf, type RawInstruction, syntaxError } from './raw-instruction.ts';
 import { splitBlanks } from './words.ts';
 
+const FLAGS = { platform: 'string' } as const;
 const STAGE_NAME = /^[a-z][a-z0-9-_.]*$/;
 
 export function parseFrom(raw: RawInstruction): FromInstruction {
-  const { platform } = readFlags(raw, { platform: 'string' });
+  const { platform } = readFlags(raw, FLAGS);
   const [image, as, name, ...more] = splitBlanks(raw.rest);
   if (image === undefined || more.length > 0 || (as !== undefined && (name === undefined || as.toUpperCase() !== 'AS'))) {
     throw syntaxError(raw, 'FROM takes an image, or an image, AS and a name', { hint: 'Write FROM image[:tag] [AS name].' });

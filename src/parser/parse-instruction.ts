@@ -38,11 +38,15 @@ const PARSERS: ReadonlyMap<string, (raw: RawInstruction) => Instruction> = new M
 export function parseInstruction(raw: RawInstruction): Instruction {
   const parse = PARSERS.get(raw.keyword);
   if (parse !== undefined) return parse(raw);
-  throw new TsbuildError(
-    'UNKNOWN_INSTRUCTION',
-    `Unknown instruction ${raw.keyword.slice(0, 80)}${didYouMean(raw.keyword, PARSERS.keys())}`,
-    {
-      location: locate(raw.source, raw, { kind: 'keyword' }),
-    },
-  );
+  const guess = didYouMean(raw.keyword, PARSERS.keys());
+  throw new TsbuildError('UNKNOWN_INSTRUCTION', `Unknown instruction ${printable(raw.keyword)}${guess}`, {
+    hint: guess === '' ? 'If the line belongs to the instruction above, end the line before it with the escape character.' : undefined,
+    location: locate(raw.source, raw, { kind: 'keyword' }),
+  });
+}
+
+/** A keyword with odd characters in it, such as a no-break space, is shown in quotes. */
+function printable(keyword: string): string {
+  const text = keyword.slice(0, 80);
+  return /^[!-~]+$/.test(text) ? text : JSON.stringify(text);
 }

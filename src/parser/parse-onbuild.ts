@@ -1,6 +1,6 @@
 /** `ONBUILD instruction`: the trigger is checked now and kept as text for the image that is built on this one. */
 import { extractFlags } from './flag-words.ts';
-import { readFlags } from './flags.ts';
+import { NO_FLAGS, readFlags } from './flags.ts';
 import type { Instruction, OnbuildInstruction } from './instruction.ts';
 import { baseOf, type RawInstruction, syntaxError } from './raw-instruction.ts';
 import { splitFirst } from './words.ts';
@@ -9,7 +9,7 @@ const FORBIDDEN: ReadonlySet<string> = new Set(['ONBUILD', 'FROM', 'MAINTAINER']
 
 /** `parseInstruction` is passed in because it knows this function. */
 export function parseOnbuild(raw: RawInstruction, parseInstruction: (raw: RawInstruction) => Instruction): OnbuildInstruction {
-  readFlags(raw, {});
+  readFlags(raw, NO_FLAGS);
   const { first, rest } = splitFirst(raw.rest);
   const keyword = first.toUpperCase();
   if (keyword === '') throw syntaxError(raw, 'ONBUILD takes an instruction');

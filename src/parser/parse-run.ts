@@ -7,11 +7,12 @@ import { baseOf, type RawInstruction, syntaxError } from './raw-instruction.ts';
 import { didYouMean } from './suggest.ts';
 import { splitBlanks } from './words.ts';
 
+const FLAGS = { mount: 'list', network: 'string', security: 'string', device: 'list' } as const;
 const NETWORKS = ['default', 'none', 'host'] as const;
 const SECURITIES = ['sandbox', 'insecure'] as const;
 
 export function parseRun(raw: RawInstruction): RunInstruction {
-  const flags = readFlags(raw, { mount: 'list', network: 'string', security: 'string', device: 'list' });
+  const flags = readFlags(raw, FLAGS);
   needOneOf(raw, { name: 'network', value: flags.network, allowed: NETWORKS });
   needOneOf(raw, { name: 'security', value: flags.security, allowed: SECURITIES });
   return {
@@ -63,7 +64,7 @@ function needOneOf(raw: RawInstruction, { name, value, allowed }: Choice): void 
   const guess = didYouMean(value, allowed);
   throw syntaxError(
     raw,
-    `Cannot use ${JSON.stringify(value.slice(0, 80))} as the value of --${name}: not ${allowed.join(' or ')}${guess}`,
+    `Cannot use ${JSON.stringify(value.slice(0, 80))} as the value of --${name}: not one of ${allowed.join(', ')}${guess}`,
     {
       part: { kind: 'flag', name },
     },

@@ -1,5 +1,5 @@
 /** Instructions that take the rest of their line, or a list: WORKDIR, USER, STOPSIGNAL, MAINTAINER, EXPOSE, VOLUME. */
-import { readFlags } from './flags.ts';
+import { NO_FLAGS, readFlags } from './flags.ts';
 import type {
   ExposeInstruction,
   MaintainerInstruction,
@@ -47,7 +47,7 @@ export function parseVolume(raw: RawInstruction): VolumeInstruction {
 }
 
 function restOf(raw: RawInstruction, what: string): string {
-  readFlags(raw, {});
+  readFlags(raw, NO_FLAGS);
   if (raw.rest === '') throw syntaxError(raw, `${raw.keyword} takes ${what}`);
   return raw.rest;
 }

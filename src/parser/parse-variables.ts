@@ -1,5 +1,5 @@
 /** ENV, LABEL and ARG: `NAME=value ...` with quotes and escapes, or the old `NAME value`. */
-import { readFlags } from './flags.ts';
+import { NO_FLAGS, readFlags } from './flags.ts';
 import type { ArgDeclaration, ArgInstruction, EnvInstruction, LabelInstruction, Pair } from './instruction.ts';
 import { baseOf, type RawInstruction, syntaxError } from './raw-instruction.ts';
 import { splitFirst, splitQuoted } from './words.ts';
@@ -13,7 +13,7 @@ export function parseLabel(raw: RawInstruction): LabelInstruction {
 }
 
 export function parseArg(raw: RawInstruction): ArgInstruction {
-  readFlags(raw, {});
+  readFlags(raw, NO_FLAGS);
   const words = splitQuoted(raw.rest, raw.escape);
   if (words.length === 0) throw syntaxError(raw, 'ARG takes at least one name', { hint: 'Write ARG NAME[=default].' });
   return { kind: 'arg', ...baseOf(raw), declarations: words.map((word) => parseDeclaration(raw, word)) };
@@ -25,7 +25,7 @@ function parseDeclaration(raw: RawInstruction, word: string): ArgDeclaration {
 }
 
 function parsePairs(raw: RawInstruction): Pair[] {
-  readFlags(raw, {});
+  readFlags(raw, NO_FLAGS);
   const words = splitQuoted(raw.rest, raw.escape);
   const [first] = words;
   if (first === undefined)

@@ -1,0 +1,159 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: they are the language under test
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { unusedBuildArgs } from '../../../src/builder/plan/build-args.ts';
+import type { BuildPlan } from '../../../src/builder/plan/build-plan.ts';
+import { plan, planFailure } from './_plan.ts';
+
+/** `name<base` of each stage. */
+function outline({ stages }: BuildPlan): string[] {
+  return stages.map(({ name, base }) => {
+    if (base.kind === 'scratch') return `${name}<scratch`;
+    return `${name}<${base.kind === 'stage' ? `#${base.index}` : base.reference}`;
+  });
+}
+
+test('planBuild takes only what the target needs, in an order to build in', () => {
+  const text =
+    'FROM a AS one\nFROM b AS two\nFROM c AS unused\nFROM one AS three\nCOPY --from=two /x /\nFROM scratch\nCOPY --from=three /x /\nCOPY --from=1 /x /\nCOPY --from=d:1 /x /\n';
+  const result = plan(text);
+  assert.deepEqual(outline(result), ['one<a', 'two<b', 'three<#0', 'stage-4<scratch']);
+  assert.equal(result.target, 3);
+  assert.deepEqual(
+    result.stages.map(({ index }) => index),
+    [0, 1, 2, 3],
+  );
+  assert.deepEqual(
+    result.stages[3]?.steps.map(({ from }) => from),
+    [undefined, { kind: 'stage', index: 2 }, { kind: 'stage', index: 1 }, { kind: 'image', reference: 'd:1' }],
+  );
+  assert.deepEqual(outline(plan(text, { target: 'TWO' })), ['two<b']);
+});
+
+test('planBuild labels every step with its stage, number and count', () => {
+  const [stage] = plan('FROM a AS build\nENV A=1\nRUN make \\\n  all\n').stages;
+  assert.deepEqual(
+    stage?.steps.map(({ label }) => label),
+    [
+      { id: 'build/1', stage: 'build', number: 1, count: 3, text: 'FROM a AS build' },
+      { id: 'build/2', stage: 'build', number: 2, count: 3, text: 'ENV A=1' },
+      { id: 'build/3', stage: 'build', number: 3, count: 3, text: 'RUN make   all' },
+    ],
+  );
+});
+
+test('planBuild gives steps of stages that share a name different ids', () => {
+  const { stages } = plan('FROM a AS x\nFROM x AS x\nFROM x\n');
+  const ids = stages.flatMap(({ steps }) => steps.map(({ label }) => label.id));
+  assert.equal(new Set(ids).size, ids.length);
+});
+
+test('planBuild lets the last earlier stage of a name win', () => {
+  assert.deepEqual(outline(plan('FROM a AS x\nFROM b AS x\nFROM x AS x\n')), ['x<b', 'x<#0']);
+  const copying = plan('FROM a AS x\nFROM b AS x\nFROM c\nCOPY --from=X /a /b\n');
+  assert.deepEqual(outline(copying), ['x<b', 'stage-2<c']);
+});
+
+test('planBuild compares the case of a stage name in FROM, but not in COPY --from', () => {
+  assert.match(planFailure('FROM a AS build\nFROM Build\n'), /^REFERENCE_INVALID .*lower-case \(2\)$/);
+  assert.deepEqual(plan('FROM a AS build\nFROM b\nCOPY --from=BuilD x y\n').stages[1]?.steps[1]?.from, { kind: 'stage', index: 0 });
+});
+
+test('planBuild refuses a COPY from a later stage, from the stage itself and from a number that is none', () => {
+  assert.equal(
+    planFailure('FROM a\nCOPY --from=b x y\nFROM c AS b\nCOPY --from=0 x y\n'),
+    'STAGE_CYCLE Cannot copy from stage "b": it comes later (2)',
+  );
+  assert.equal(planFailure('FROM a AS b\nCOPY --from=B x y\n'), 'STAGE_CYCLE Cannot copy from stage "B": it is the stage itself (2)');
+  assert.equal(planFailure('FROM a\nCOPY --from=0 x y\n'), 'STAGE_CYCLE Cannot copy from stage "0": it is the stage itself (2)');
+  assert.equal(planFailure('FROM a\nCOPY --from=7 x y\n'), 'STAGE_NOT_FOUND Cannot copy from stage 7: the last stage has number 0 (2)');
+  assert.equal(planFailure('FROM a\nCOPY --from=scratch x y\n'), 'STAGE_NOT_FOUND Cannot copy from scratch: it has no files (2)');
+});
+
+test('planBuild names the stages there are when the target is none of them', () => {
+  const text = 'FROM a AS base\nFROM b AS build\n';
+  assert.equal(
+    planFailure(text, { target: 'biuld' }),
+    'STAGE_NOT_FOUND Cannot find stage "biuld" in --target (stages: base, build) (did you mean build?)',
+  );
+  assert.equal(planFailure('FROM a\n', { target: '0' }), 'STAGE_NOT_FOUND Cannot find stage "0" in --target (no stage has a name)');
+});
+
+test('planBuild expands FROM with global ARGs, --build-arg and platform arguments only', () => {
+  const base = (text: string, args: Record<string, string> = {}) => outline(plan(text, { args })).at(-1)?.replace(/^.*</, '');
+  assert.equal(base('ARG V=1\nFROM a:$V\n'), 'a:1');
+  assert.equal(base('ARG V=1\nFROM a:$V\n', { V: '2' }), 'a:2');
+  assert.equal(base('ARG V\nFROM a:${V:-3}\n'), 'a:3');
+  assert.equal(base('ARG V=1\nARG W=x$V\nFROM a:$W\n'), 'a:x1');
+  assert.equal(base('ARG V=1\nARG V=2 W=x$V\nFROM a:$W\n'), 'a:x1');
+  assert.equal(base('ARG V=${N:?no}\nFROM a:$V\n', { V: '2' }), 'a:2');
+  assert.equal(
+    base('FROM a:$TARGETOS-$TARGETARCH$TARGETVARIANT-${BUILDPLATFORM//\\//.}-$TARGETSTAGE\n'),
+    'a:linux-amd64-linux.amd64-default',
+  );
+  assert.equal(base('FROM a:$TARGETARCH-$TARGETSTAGE AS end\n', { TARGETARCH: 'mine' }), 'a:mine-end');
+  assert.equal(base('FROM --platform=$BUILDPLATFORM a\n'), 'a');
+  assert.equal(base('FROM b\nARG V=1\nENV V=2\nFROM a:${V:-none}\n'), 'a:none');
+  assert.equal(base('FROM a:${V:-none}\n', { V: '1' }), 'a:none');
+  assert.equal(base('ARG B=scratch\nFROM $B\n'), 'scratch');
+});
+
+test('planBuild places faults of FROM at its line', () => {
+  assert.equal(planFailure('FROM a\nFROM $X\n'), 'EXPANSION Cannot use $X as a base image: it is empty after expansion (2)');
+  assert.equal(planFailure('ARG X="${Y:?is needed}"\nFROM a\n'), 'EXPANSION Cannot expand Y: is needed (1)');
+  assert.match(planFailure('FROM a:b:c\n'), /^REFERENCE_INVALID .* \(1\)$/);
+  assert.equal(planFailure('FROM --platform=$X a\n'), 'EXPANSION Cannot use $X as a platform: it is empty after expansion (1)');
+});
+
+test('planBuild does not look at stages that the target does not need', () => {
+  const text = 'FROM a AS ok\nFROM $MISSING AS broken\nADD x y\nCOPY --from=9 a b\n';
+  assert.deepEqual(outline(plan(text, { target: 'ok' })), ['ok<a']);
+  assert.match(planFailure(text), /^EXPANSION /);
+});
+
+test('planBuild stands a long chain of stages', () => {
+  const count = 5000;
+  const text = `FROM a AS s0\n${Array.from({ length: count }, (_, index) => `FROM s${index} AS s${index + 1}\n`).join('')}`;
+  assert.equal(plan(text).stages.length, count + 1);
+});
+
+test('a plan is plain data', () => {
+  const result = plan('ARG X=1\nFROM a AS b\nRUN x\nCOPY --from=c d e\n');
+  assert.deepEqual(structuredClone(result), result);
+});
+
+for (const [instruction, what] of [
+  ['ADD a b', 'ADD'],
+  ['ONBUILD RUN x', 'ONBUILD'],
+  ['RUN --mount=type=cache,target=/x y', 'RUN --mount'],
+  ['RUN --network=host y', 'RUN --network=host'],
+  ['RUN --security=insecure y', 'RUN --security=insecure'],
+  ['RUN --device=a y', 'RUN --device'],
+  ['RUN <<EOF\n#!/bin/sh\nEOF', 'a RUN heredoc that begins with "#!"'],
+  ['COPY --link a b', 'COPY --link'],
+  ['COPY --parents a b', 'COPY --parents'],
+  ['COPY --exclude=x a b', 'COPY --exclude'],
+  ['COPY <<EOF /x\nEOF', 'COPY with a heredoc'],
+] as const) {
+  test(`planBuild says that it does not do ${what} yet`, () => {
+    assert.equal(planFailure(`FROM a\nUSER x\n${instruction}\n`), `UNSUPPORTED Cannot build Dockerfile: ${what} is not supported yet (3)`);
+  });
+}
+
+test('planBuild says that it does not build a stage for another platform', () => {
+  assert.match(planFailure('FROM --platform=linux/arm64 a\n'), /^UNSUPPORTED Cannot build a stage for linux\/arm64: .*linux\/amd64 \(1\)$/);
+});
+
+test('planBuild takes what is supported', () => {
+  const text =
+    'RUN --network=none x\nRUN --network=default --security=sandbox x\nRUN <<EOF\nx\nEOF\nCOPY --link=false --chown=1 --chmod=644 a b\nHEALTHCHECK CMD x\nMAINTAINER x\n';
+  assert.equal(plan(`FROM a\n${text}`).stages[0]?.steps.length, 7);
+});
+
+test('unusedBuildArgs lists names that nothing declares and that mean nothing by themselves', () => {
+  const result = plan('ARG A\nFROM a\nARG B=1 "C"=2\n');
+  const args = new Map(
+    ['A', 'B', 'C', 'D', 'http_proxy', 'NO_PROXY', 'TARGETARCH', 'BUILDKIT_INLINE_CACHE', 'SOURCE_DATE_EPOCH'].map((name) => [name, '']),
+  );
+  assert.deepEqual(unusedBuildArgs(result, args), ['D']);
+});

@@ -33,7 +33,7 @@ export function removeTree(dir: number, name: ByteString): void {
     const removal: Removal = { dev: stat.dev, top, moved: 0 };
     do {
       empty(removal, top, 0);
-    } while (listDirectory(top).length > 0);
+    } while (namesIn(top).length > 0);
   } finally {
     closeSync(top);
   }
@@ -41,7 +41,7 @@ export function removeTree(dir: number, name: ByteString): void {
 }
 
 function empty(removal: Removal, fd: number, depth: number): void {
-  for (const name of listDirectory(fd)) {
+  for (const name of namesIn(fd)) {
     const stat = statAt(fd, name);
     if (stat === undefined) continue;
     if (stat.type !== 'directory') unlinkIfThere(fd, name, 'file');
@@ -60,6 +60,16 @@ function removeDirectory(removal: Removal, parent: number, at: { name: ByteStrin
     closeSync(fd);
   }
   unlinkIfThere(parent, at.name, 'directory');
+}
+
+/** getdents64(2) of a directory that is removed already says ENOENT. */
+function namesIn(fd: number): ByteString[] {
+  try {
+    return listDirectory(fd);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return [];
+    throw error;
+  }
 }
 
 function unlinkIfThere(dir: number, name: ByteString, what: 'file' | 'directory'): void {

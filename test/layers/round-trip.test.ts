@@ -137,7 +137,8 @@ for (const [name, ops] of Object.entries(CASES)) {
   });
 }
 
-const NAMES = ['a', 'b', 'c', '\xff', 'A'];
+/** Few names, so that operations meet. */
+const NAMES = ['a', 'b', '\xff'];
 const path = fc.array(fc.constantFrom(...NAMES), { minLength: 1, maxLength: 3 }).map((names) => names.join('/'));
 const content = fc.string({ maxLength: 20 }).map((text) => Buffer.from(text).toString('latin1'));
 const operation: fc.Arbitrary<Operation> = fc.oneof(
@@ -152,6 +153,6 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
 );
 
 test(`any operations survive diff, archive and apply (${RUNS} runs)`, async () => {
-  const ops = fc.array(operation, { minLength: 1, maxLength: 25 });
+  const ops = fc.array(operation, { minLength: 5, maxLength: 40, size: 'max' });
   await fc.assert(fc.asyncProperty(ops, ops, assertRoundTrip), { numRuns: RUNS });
 });

@@ -3,7 +3,7 @@ import { assembleResult } from './builder/execute/assemble-result.ts';
 import { executePlan } from './builder/execute/execute-plan.ts';
 import { planBuild } from './builder/plan/plan-build.ts';
 import { readDockerfile } from './context/read-dockerfile.ts';
-import { type BuildOptions, type BuildResult, buildResources, exportImage, planEvent, planOptions } from './operations/build.ts';
+import { announce, type BuildOptions, type BuildResult, buildResources, exportImage, planOptions } from './operations/build.ts';
 import { parseDockerfile } from './parser/parse-dockerfile.ts';
 import { openSession } from './session.ts';
 
@@ -16,7 +16,7 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   const dockerfile = parseDockerfile(source.text, source);
   await using session = await openSession(options);
   const plan = planBuild(dockerfile, planOptions(session, options));
-  session.emit(planEvent(plan));
+  announce(session, plan);
   using resources = buildResources(session, options);
   const result = await executePlan(plan, resources);
   const image = await assembleResult(resources, result, options.labels ?? {});

@@ -7,7 +7,7 @@ export interface ContainerConfig {
   readonly Env?: readonly string[];
   readonly Entrypoint?: readonly string[];
   readonly Cmd?: readonly string[];
-  /** docker: the shell form of CMD or ENTRYPOINT set it. */
+  /** docker: set by every CMD. */
   readonly ArgsEscaped?: boolean;
   readonly Volumes?: Readonly<Record<string, Record<string, never>>>;
   readonly WorkingDir?: string;

@@ -5,12 +5,12 @@ import path from 'node:path';
 import pLimit from 'p-limit';
 import type { AssembledImage } from '../builder/execute/assemble-result.ts';
 import type { BuildContext, BuildResources } from '../builder/execute/resources.ts';
+import { unusedBuildArgs } from '../builder/plan/build-args.ts';
 import type { BuildPlan } from '../builder/plan/build-plan.ts';
 import type { PlanOptions } from '../builder/plan/plan-build.ts';
 import { openStatIndex, type StatIndex } from '../cache/stat-index.ts';
 import { type DirectoryContext, openDirectoryContext } from '../context/directory-context.ts';
 import { readIgnoreFile } from '../context/read-ignore-file.ts';
-import type { PlanEvent } from '../events.ts';
 import { tagImage } from '../exporters/image-exporter.ts';
 import { pushImage } from '../exporters/registry-exporter.ts';
 import type { Digest } from '../oci/digest.ts';
@@ -82,9 +82,13 @@ export function planOptions(session: Session, options: BuildOptions): PlanOption
   return { target: options.target, buildArgs, platform: session.platform, buildPlatform: session.platform };
 }
 
-/** The first event of a build. */
-export function planEvent(plan: BuildPlan): PlanEvent {
-  return { kind: 'plan', stages: plan.stages.map(({ name, steps }) => ({ name, steps: steps.map(({ label }) => label) })) };
+/** Says what will be done, and what the Dockerfile's author may not have meant. */
+export function announce({ emit }: Session, plan: BuildPlan): void {
+  emit({ kind: 'plan', stages: plan.stages.map(({ name, steps }) => ({ name, steps: steps.map(({ label }) => label) })) });
+  const { file, warnings } = plan.dockerfile;
+  for (const { message, range } of warnings) emit({ kind: 'warning', message: `${file}:${range.startLine}: ${message}` });
+  const unused = unusedBuildArgs(plan, plan.args.buildArgs);
+  if (unused.length > 0) emit({ kind: 'warning', message: `No ARG takes the build argument ${unused.join(', ')}` });
 }
 
 /** Names the image in the store and, where asked for, pushes it under each name. */

@@ -26,7 +26,14 @@ const DOCKERFILE = [
 ].join('\n');
 
 /** What a machine shows of containers: processes by command line, mount namespaces, network interfaces, cgroups. */
-function machineState(): { processes: number; namespaces: Set<string>; interfaces: string[]; tables: string; cgroups: string[]; mounts: number } {
+function machineState(): {
+  processes: number;
+  namespaces: Set<string>;
+  interfaces: string[];
+  tables: string;
+  cgroups: string[];
+  mounts: number;
+} {
   const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
   const namespaces = new Set<string>();
   let processes = 0;

@@ -93,3 +93,13 @@ test('the package holds what users need and nothing of its workshop', () => {
   for (const name of ['src', 'test', 'bench', 'fixtures', 'scripts', 'node_modules']) assert.ok(!names.includes(name), name);
   assert.ok(statSync(path.join(installed, 'bin/tsbuild')).mode & 0o100);
 });
+
+test('package-lock.json holds every package that it names, so that npm ci accepts it', () => {
+  type Locked = { packages: Record<string, { optionalDependencies?: Record<string, string> }> };
+  const { packages } = JSON.parse(readFileSync('package-lock.json', 'utf8')) as Locked;
+  const named = Object.values(packages).flatMap(({ optionalDependencies }) => Object.keys(optionalDependencies ?? {}));
+  assert.deepEqual(
+    named.filter((name) => packages[`node_modules/${name}`] === undefined),
+    [],
+  );
+});

@@ -48,9 +48,10 @@ function follow(child: ReturnType<typeof spawn>): Launch {
   };
 }
 
-/** Beside this module when compiled file by file, beside the bundle when bundled. */
+/** Beside this module when compiled file by file; above it in the bundle, where this module is a chunk. */
 function helperPath(): string {
-  const path = fileURLToPath(new URL('./launch-helper.js', import.meta.url));
-  if (!existsSync(path)) throw new Error(`The package lacks ${path}`);
+  const places = ['./launch-helper.js', '../launch-helper.js'].map((place) => fileURLToPath(new URL(place, import.meta.url)));
+  const path = places.find((place) => existsSync(place));
+  if (path === undefined) throw new Error(`The package lacks ${places.join(' and ')}`);
   return path;
 }

@@ -9,6 +9,8 @@ const MS_PRIVATE = 1 << 18;
 const MNT_DETACH = 2;
 const O_PATH_CLOEXEC = 0o12000000;
 const S_IFCHR = 0o020000;
+/** What mount(2) takes of its options, on every architecture at least. */
+const OPTION_PAGE_BYTES = 4096;
 
 /** The device nodes of a container: name → number in the kernel's encoding (small ones: major << 8 | minor). */
 export const DEVICES: readonly (readonly [name: string, device: number])[] = [
@@ -45,20 +47,43 @@ export function enterRootOperations(): Operation[] {
 }
 
 function overlayRoot(rootfs: OverlayRootfs): Operation[] {
+  // Overlayfs needs something below: with no layer yet, the upper directory alone is the whole tree.
+  if (rootfs.lower.length === 0) return directoryRoot(`${rootfs.cwd}/${rootfs.upper}`);
   const data = overlayOptions(rootfs);
   return [
     { syscall: 'chdir', arguments: [{ text: rootfs.cwd }], subject: rootfs.cwd },
     ...scratchAt(rootfs.merged),
-    {
-      syscall: 'mount',
-      arguments: [{ text: 'overlay' }, { text: rootfs.merged }, { text: 'overlay' }, MS_NODEV, { text: data }],
-      subject: `overlay on ${rootfs.cwd}/${rootfs.merged} (MS_NODEV; ${data})`,
-    },
+    ...(Buffer.byteLength(data) < OPTION_PAGE_BYTES ? mountOverlay(rootfs, data) : configureOverlay(rootfs)),
     openHere(rootfs.merged, ROOT.result),
   ];
 }
 
-/** Escapes what separates options and layers. A single lower directory without upper would need other options: not needed. */
+function mountOverlay({ cwd, merged }: OverlayRootfs, data: string): Operation[] {
+  return [
+    {
+      syscall: 'mount',
+      arguments: [{ text: 'overlay' }, { text: merged }, { text: 'overlay' }, MS_NODEV, { text: data }],
+      subject: `overlay on ${cwd}/${merged} (MS_NODEV; ${data})`,
+    },
+  ];
+}
+
+/** For more layers than fit into the option page, which mount(2) would cut off in silence. `lowerdir+` needs Linux 6.5. */
+function configureOverlay({ lower, upper, work, merged }: OverlayRootfs): Operation[] {
+  const layers = lower.map((path) => ['lowerdir+', path] as const);
+  return [
+    ...newFileSystem({
+      type: 'overlay',
+      options: [...layers, ['upperdir', upper], ['workdir', work]],
+      attributes: ['nodev'],
+      as: 'overlay',
+    }),
+    openHere(merged, 'overlay.place'),
+    attach('overlay', { result: 'overlay.place' }, `overlay on ${merged}`),
+  ];
+}
+
+/** Escapes what separates options and layers. */
 function overlayOptions({ lower, upper, work }: OverlayRootfs): string {
   const escaped = (path: string) => path.replace(/[\\,:]/g, '\\$&');
   return `lowerdir=${lower.map(escaped).join(':')},upperdir=${escaped(upper)},workdir=${escaped(work)}`;

@@ -1,11 +1,12 @@
 /** What every launcher has to keep: real containers, as root. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { readdirSync, readFileSync, readlinkSync, rmSync, symlinkSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Launcher } from '../../src/sandbox/launcher.ts';
+import { dumpable } from '../../src/sys/process.ts';
 import { type Box, makeBox, type Outcome, run } from '../sandbox/_busybox.ts';
 
 const DENIED = /Operation not permitted|Permission denied/;
@@ -185,19 +186,19 @@ export function launcherContract(name: string, load: () => Promise<Launcher>): v
 
     it('ends with its command, whatever that left running', async () => {
       const started = performance.now();
-      const { stdout } = await step('(sleep 1000 &) ; setsid sh -c "sleep 1001" & echo done');
+      const { stdout } = await step(`(sleep 1000.${process.pid} &) ; setsid sh -c "sleep 1001.${process.pid}" & echo done`);
       assert.equal(stdout, 'done\n');
       assert.ok(performance.now() - started < 5000);
-      assert.deepEqual(processes(/sleep\x00100[01]/), []);
+      assert.deepEqual(processes(new RegExp(`sleep\\x00100[01]\\.${process.pid}\\0`)), []);
     });
 
     it('is killed by its signal', async () => {
       const controller = new AbortController();
       const onOutput = () => controller.abort(new Error('Enough'));
       const started = performance.now();
-      await assert.rejects(step('echo ready; sleep 1002', { io: { signal: controller.signal, onOutput } }), /Enough/);
+      await assert.rejects(step(`echo ready; sleep 1002.${process.pid}`, { io: { signal: controller.signal, onOutput } }), /Enough/);
       assert.ok(performance.now() - started < 3000);
-      assert.deepEqual(processes(/sleep\x001002/), []);
+      assert.deepEqual(processes(new RegExp(`sleep\\x001002\\.${process.pid}\\0`)), []);
     });
 
     it('shows a step no descriptor that tsbuild inherited', async () => {
@@ -220,7 +221,7 @@ export function launcherContract(name: string, load: () => Promise<Launcher>): v
         const launcher = await chooseLauncher(${JSON.stringify(name)});
         const box = makeBox();
         process.stdout.write(box.directory + '\\n');
-        for (;;) await run(box, 'sleep 0.0' + Math.floor(Math.random() * 5) + ' # tsbuild-canary', { io: { launcher } });`;
+        for (;;) await run(box, 'sleep 0.0' + Math.floor(Math.random() * 5) + ' # ' + box.directory, { io: { launcher } });`;
       for (let round = 0; round < (name === 'engine' ? 50 : 10); round++) {
         const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
         const directory = await new Promise<string>((resolve) => child.stdout.once('data', (data) => resolve(String(data).trim())));
@@ -231,6 +232,95 @@ export function launcherContract(name: string, load: () => Promise<Launcher>): v
         assert.deepEqual(leftovers(directory), [], `round ${round}`);
         rmSync(directory, { recursive: true, force: true });
       }
+    });
+
+    it('copies standard input to a step that inherits it', async () => {
+      const script = `
+        import { makeBox, run } from ${JSON.stringify(new URL('../sandbox/_busybox.js', import.meta.url))};
+        import { chooseLauncher } from ${JSON.stringify(new URL('../../src/sandbox/launcher.js', import.meta.url))};
+        const box = makeBox();
+        const launcher = await chooseLauncher(${JSON.stringify(name)});
+        try { process.stdout.write((await run(box, ['cat'], { io: { launcher, stdin: 'inherit' } })).stdout); } finally { box.close(); }`;
+      assert.equal(
+        (await shell('echo through a pipe | "$0" --input-type=module -e "$1"', [process.execPath, script])).stdout,
+        'through a pipe\n',
+      );
+    });
+
+    it('says what is missing where the caller may not isolate', async () => {
+      const script = `
+        import { makeBox, run } from ${JSON.stringify(new URL('../sandbox/_busybox.js', import.meta.url))};
+        import { chooseLauncher } from ${JSON.stringify(new URL('../../src/sandbox/launcher.js', import.meta.url))};
+        const box = makeBox();
+        const launcher = await chooseLauncher(${JSON.stringify(name)});
+        try { await run(box, ['true'], { io: { launcher } }); } catch (error) { console.log(error.code, error.message); } finally { box.close(); }`;
+      const { stdout } = await shell('exec setpriv --reuid 65534 --regid 65534 --clear-groups "$0" --input-type=module -e "$1"', [
+        process.execPath,
+        script,
+      ]);
+      assert.equal(stdout, 'ERR_TSBUILD_PRIVILEGE Cannot isolate a RUN step: this process is not root, or lacks CAP_SYS_ADMIN\n');
+    });
+
+    it('takes layers and directories whose names separate options, and more of them than a page holds', async () => {
+      const names = ['a,b', 'c:d', 'e\\f', ...Array.from({ length: 450 }, (_, index) => `layer-${index}`)];
+      const lower = [...names, 'l'];
+      const layered = makeBox();
+      try {
+        for (const layer of names) mkdirSync(join(layered.directory, layer));
+        for (const layer of names) writeFileSync(join(layered.directory, layer, layer), '');
+        const counted = async (layers: readonly string[]) => {
+          const rootfs = { cwd: layered.directory, lower: layers, upper: 'u', work: 'w', merged: 'm' };
+          return (await run(layered, 'ls / | grep -c "[,:\\\\-]"', { spec: { rootfs }, io: { launcher } })).stdout;
+        };
+        assert.equal(await counted([...names.slice(0, 5), 'l']), '5\n');
+        assert.equal(await counted(lower), '453\n');
+      } finally {
+        layered.close();
+      }
+    });
+
+    it('runs on a bare directory where there is no layer', async () => {
+      const bare = makeBox();
+      try {
+        const rootfs = { cwd: bare.directory, lower: [], upper: 'l', work: 'w', merged: 'm' };
+        assert.equal((await run(bare, 'echo x > /made; cat /made', { spec: { rootfs }, io: { launcher } })).stdout, 'x\n');
+        assert.equal(readFileSync(join(bare.directory, 'l/made'), 'utf8'), 'x\n');
+      } finally {
+        bare.close();
+      }
+    });
+
+    it('binds files and directories of the host, and fresh tmpfs, as the spec says', async () => {
+      const mounts = [
+        ...box.spec.mounts,
+        { kind: 'bind', target: '/tmp', hostPath: join(box.directory, 'l/etc'), access: 'read-only' },
+        { kind: 'bind', target: '/root', hostPath: join(box.directory, 'l/root'), access: 'read-write' },
+        { kind: 'tmpfs', target: '/etc', bytes: 65536, mode: 0o700 },
+      ] as const;
+      const { stdout, stderr } = await step('ls /tmp; touch /tmp/x; touch /root/y; ls -ld /etc; ls /etc', { spec: { mounts } });
+      assert.match(stdout, /^hosts\nresolv.conf\ndrwx------ /);
+      assert.match(stderr, /^touch: \/tmp\/x: Read-only file system\n$/);
+      assert.deepEqual(readdirSync(join(box.directory, 'l/root')), ['y']);
+    });
+
+    it('runs many containers at once', async () => {
+      const boxes = Array.from({ length: name === 'engine' ? 12 : 3 }, () => makeBox());
+      try {
+        const ends = await Promise.all(
+          boxes.map((each, index) => run(each, `echo ${index}; sleep 0.1; exit ${index}`, { io: { launcher } })),
+        );
+        assert.deepEqual(
+          ends.map(({ exitCode, stdout }) => [exitCode, stdout]),
+          boxes.map((_, index) => [index, `${index}\n`]),
+        );
+      } finally {
+        for (const each of boxes) each.close();
+      }
+    });
+
+    it('leaves tsbuild as traceable as it was after a step of another user', async () => {
+      await step(['true'], { process: { uid: 1000, gid: 1000, groups: [1000] } });
+      assert.equal(dumpable(), 1);
     });
 
     it('leaves no descriptor open in tsbuild', async () => {
@@ -257,14 +347,14 @@ function processes(pattern: RegExp): string[] {
   return readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && pattern.test(read(`/proc/${pid}/cmdline`)));
 }
 
-/** Processes that still have the box mounted. */
+/** Processes of the box's containers, in whatever state of becoming one. */
 function leftovers(directory: string): string[] {
   return readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && pid !== String(process.pid) && isIn(pid, directory));
 }
 
+/** Before the pivot the box is in its mount table, afterwards its directory is on its command line. */
 function isIn(pid: string, directory: string): boolean {
-  if (read(`/proc/${pid}/mountinfo`).includes(directory)) return true;
-  return read(`/proc/${pid}/cmdline`).includes('# tsbuild-canary') && !read(`/proc/${pid}/cmdline`).includes('makeBox');
+  return read(`/proc/${pid}/mountinfo`).includes(directory) || read(`/proc/${pid}/cmdline`).includes(directory);
 }
 
 /** '' once the process has gone. */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { judgeImages } from './_judges.ts';
 import { makeWorld, type World } from './_world.ts';
 
 let world: World;
@@ -84,4 +85,8 @@ describe('the cache', () => {
     const named = readdirSync(path.join(world.root, 'snapshots/names')).length;
     assert.equal(readdirSync(path.join(world.root, 'snapshots/d')).length, named);
   });
+});
+
+test('every image of this suite passes the judges', { timeout: 10 * 60_000 }, async () => {
+  assert.ok((await judgeImages(world)) > 0);
 });

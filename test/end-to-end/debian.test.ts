@@ -4,7 +4,7 @@ import { cpSync, mkdtempSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { startRegistry } from '../registry/_docker-registry.ts';
-import { copyBack } from './_judges.ts';
+import { copyBack, judgeImages, runByRunc } from './_judges.ts';
 import { emptyWorld, type World } from './_world.ts';
 
 let world: World;
@@ -35,4 +35,9 @@ test('examples/hello builds on a real Debian with apt in RUN, is pushed, comes b
   copyBack(name, layout);
   const index = JSON.parse(readFileSync(path.join(layout, 'index.json'), 'utf8')) as { manifests: { digest: string }[] };
   assert.equal(index.manifests[0]?.digest, digest);
+
+  const bundle = path.join(world.directory, 'bundle');
+  execFileSync('umoci', ['unpack', '--image', `${layout}:judged`, bundle], { stdio: 'pipe' });
+  assert.match(runByRunc(bundle), /hello/i);
+  assert.equal(await judgeImages(world), 3);
 });

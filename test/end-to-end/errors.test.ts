@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { judgeImages } from './_judges.ts';
 import { BIN, makeWorld, runCommand, type World } from './_world.ts';
 
 let world: World;
@@ -126,4 +127,8 @@ describe('bad input ends with one message', () => {
     assert.match(result.stderr, /ERR_TSBUILD_PRIVILEGE/);
     assert.ok(existsSync(path.join(home, 'state')));
   });
+});
+
+test('every image of this suite passes the judges', { timeout: 10 * 60_000 }, async () => {
+  assert.ok((await judgeImages(world)) > 0);
 });

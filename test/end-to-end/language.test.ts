@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { judgeImages } from './_judges.ts';
 import { makeWorld, type World } from './_world.ts';
 
 let world: World;
@@ -217,3 +218,7 @@ async function layerNames(name: string): Promise<string[][]> {
       .filter((entry) => entry !== ''),
   );
 }
+
+test('every image of this suite passes the judges', { timeout: 10 * 60_000 }, async () => {
+  assert.ok((await judgeImages(world)) > 0);
+});

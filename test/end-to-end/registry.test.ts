@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { startRegistry } from '../registry/_docker-registry.ts';
-import { copyBack, judgeImages } from './_judges.ts';
+import { copyBack, judgeImages, runByRunc } from './_judges.ts';
 import { makeWorld, type World } from './_world.ts';
 
 let world: World;
@@ -102,21 +102,6 @@ describe('images in and out', () => {
     assert.ok((await judgeImages(world)) >= 4);
   });
 });
-
-/** Runs an unpacked bundle; runc's cgroup handling needs no systemd and no terminal here. */
-function runByRunc(bundle: string): string {
-  const file = path.join(bundle, 'config.json');
-  const spec = JSON.parse(readFileSync(file, 'utf8')) as {
-    process: { terminal: boolean; rlimits?: unknown };
-    linux: Record<string, unknown>;
-  };
-  spec.process.terminal = false;
-  delete spec.process.rlimits;
-  writeFileSync(file, JSON.stringify(spec));
-  const state = path.join(bundle, 'state');
-  mkdirSync(state);
-  return execFileSync('runc', ['--root', state, 'run', '--bundle', bundle, `tsbuild-test-${process.pid}`], { encoding: 'utf8' });
-}
 
 /** Final states of the transfers that a `--progress json` push reported. */
 function states(stderr: string): string[] {

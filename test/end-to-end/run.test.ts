@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { judgeImages } from './_judges.ts';
 import { makeWorld, type World } from './_world.ts';
 
 let world: World;
@@ -59,4 +60,8 @@ describe('tsbuild run', () => {
   test('stdin reaches the command', async () => {
     assert.equal(await world.succeed(['run', 'app:1', 'cat'], { input: 'from stdin' }), 'from stdin');
   });
+});
+
+test('every image of this suite passes the judges', { timeout: 10 * 60_000 }, async () => {
+  assert.ok((await judgeImages(world)) > 0);
 });

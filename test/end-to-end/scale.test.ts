@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { judgeImages } from './_judges.ts';
 import { BIN, makeWorld, runCommand, type World } from './_world.ts';
 
 let world: World;
@@ -42,4 +43,8 @@ describe('large inputs', () => {
     await world.succeed(['-t', 'on-deep:1', world.context({ Dockerfile: 'FROM deep:1\nRUN cat /layer-* | wc -l > /count\n' })]);
     assert.equal(await world.succeed(['run', 'on-deep:1', 'cat', '/count']), '60');
   });
+});
+
+test('every image of this suite passes the judges', { timeout: 10 * 60_000 }, async () => {
+  assert.ok((await judgeImages(world)) > 0);
 });

@@ -40,38 +40,7 @@ base_image() {
     return
   fi
   say "No answer; making $BASE with mmdebstrap from the apt sources of this machine"
-  command -v mmdebstrap >/dev/null || install_mmdebstrap
-  debian_rootfs | "${tsbuild[@]}" import - "$BASE" >/dev/null
-}
-
-# The sources go into the image, too: a RUN apt-get update asks the same mirrors.
-debian_rootfs() {
-  local sources
-  sources=$(mktemp -d)
-  debian_sources "$sources"
-  mmdebstrap --quiet --variant=minbase --mode=root \
-    --customize-hook='rm -rf "$1"/etc/apt/sources.list "$1"/etc/apt/sources.list.d/*' \
-    --customize-hook="cp $sources/* \"\$1\"/etc/apt/sources.list.d/" \
-    --customize-hook="! [ -d /etc/apt/apt.conf.d ] || grep -lsi 'proxy\|Verify' /etc/apt/apt.conf.d/* | xargs -r cp -t \"\$1\"/etc/apt/apt.conf.d/" \
-    bookworm - "$sources"/*
-  rm -rf "$sources"
-}
-
-# Only what names bookworm: other sources of the machine have no part in a base image.
-debian_sources() {
-  local file
-  for file in /etc/apt/sources.list.d/*.sources; do
-    [ -f "$file" ] && grep -q '^Suites:.*bookworm' "$file" && cp "$file" "$1/"
-  done
-  for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
-    [ -f "$file" ] && grep -qE '^deb .* bookworm(-[a-z]+)? .*main' "$file" && grep -E '^deb .* bookworm(-[a-z]+)? .*main' "$file" >"$1/$(basename "$file")"
-  done
-  [ -n "$(ls -A "$1")" ] || { say 'No bookworm in the apt sources of this machine'; exit 1; }
-}
-
-install_mmdebstrap() {
-  apt-get update -qq >&2
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends mmdebstrap >&2
+  scripts/debian-rootfs.sh - | "${tsbuild[@]}" import - "$BASE" >/dev/null
 }
 
 say() { printf '\n== %s\n' "$*" >&2; }

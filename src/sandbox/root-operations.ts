@@ -11,6 +11,8 @@ const O_PATH_CLOEXEC = 0o12000000;
 const S_IFCHR = 0o020000;
 /** What mount(2) takes of its options, on every architecture at least. */
 const OPTION_PAGE_BYTES = 4096;
+/** Whatever the machine's defaults: an upper directory must say by itself what changed. */
+const PLAIN_LAYERS = 'redirect_dir=off,metacopy=off';
 
 /** The device nodes of a container: name → number in the kernel's encoding (small ones: major << 8 | minor). */
 export const DEVICES: readonly (readonly [name: string, device: number])[] = [
@@ -74,7 +76,7 @@ function configureOverlay({ lower, upper, work, merged }: OverlayRootfs): Operat
   return [
     ...newFileSystem({
       type: 'overlay',
-      options: [...layers, ['upperdir', upper], ['workdir', work]],
+      options: [['redirect_dir', 'off'], ['metacopy', 'off'], ...layers, ['upperdir', upper], ['workdir', work]],
       attributes: ['nodev'],
       as: 'overlay',
     }),
@@ -86,7 +88,7 @@ function configureOverlay({ lower, upper, work, merged }: OverlayRootfs): Operat
 /** Escapes what separates options and layers. */
 function overlayOptions({ lower, upper, work }: OverlayRootfs): string {
   const escaped = (path: string) => path.replace(/[\\,:]/g, '\\$&');
-  return `lowerdir=${lower.map(escaped).join(':')},upperdir=${escaped(upper)},workdir=${escaped(work)}`;
+  return `${PLAIN_LAYERS},lowerdir=${lower.map(escaped).join(':')},upperdir=${escaped(upper)},workdir=${escaped(work)}`;
 }
 
 function directoryRoot(directory: string): Operation[] {

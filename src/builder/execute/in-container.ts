@@ -1,5 +1,6 @@
 /** A command in a container on an active snapshot: what RUN and `tsbuild run` share. */
 
+import { existsSync, readFileSync } from 'node:fs';
 import { TsbuildError } from '../../errors.ts';
 import {
   DEFAULT_CAPABILITIES,
@@ -50,10 +51,16 @@ export async function inContainer(
   const stubs = makeMountStubs(active, tree, targets);
   try {
     const take = async () => await networks().take();
-    return await runContainer(spec, { stdin: command.stdin, onOutput: command.onOutput, signal, networks: { take } });
+    const resolvConf = command.network === 'host' ? hostResolvConf() : '';
+    return await runContainer(spec, { stdin: command.stdin, onOutput: command.onOutput, signal, networks: { take }, resolvConf });
   } finally {
     stubs.remove();
   }
+}
+
+/** On the machine's own network its name servers are right as they are. */
+function hostResolvConf(): string {
+  return existsSync('/etc/resolv.conf') ? readFileSync('/etc/resolv.conf', 'utf8') : '';
 }
 
 function stepMounts({ addHosts, network }: ContainerCommand): MountSpec[] {

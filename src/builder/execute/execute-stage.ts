@@ -19,9 +19,10 @@ type Outcome = Extract<StepEndEvent['outcome'], 'done' | 'cached'>;
 export async function executeStage(run: StageRun, stage: Stage): Promise<StageState> {
   const [from, ...steps] = stage.steps;
   if (from === undefined) throw new Error(`Stage ${stage.name} has no FROM`);
+  // Another stage's time is not this step's.
+  if (stage.base.kind === 'stage') await run.finished(stage.base);
   let state = await announced(run, from, async () => ({ state: await baseState(run, stage), outcome: 'done' }));
   for (const step of steps) {
-    // Another stage's time is not this step's.
     if (step.from?.kind === 'stage') await run.finished(step.from);
     state = await announced(run, step, async () => await executeInstruction(run, state, step));
   }

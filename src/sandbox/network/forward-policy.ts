@@ -1,11 +1,15 @@
-/** Whether another packet filter of the machine drops what steps send: an accepting rule of ours cannot undo that. */
+/** Where another packet filter of the machine drops what steps send: an accepting rule in our own table cannot undo that. */
 import type { NetlinkSocket } from '../../sys/netlink.ts';
-import { dump } from './exchange.ts';
+import { dump, NLM_F_CREATE, nextSequence, receiveUntil } from './exchange.ts';
 import { LINK_PREFIX } from './host-network.ts';
 import { parseAttributes, textAttribute } from './netlink-message.ts';
+import { NFT_MSG_NEWRULE, nftBatch, ruleAttributes } from './nft-batch.ts';
+import { compare, meta, verdict } from './nft-expression.ts';
 
 /** A chain that drops forwarded packets unless a rule says otherwise. */
 export interface DroppingChain {
+  /** NFPROTO_* of the table. */
+  readonly family: number;
   readonly table: string;
   readonly chain: string;
 }
@@ -33,10 +37,29 @@ export function findDroppingChain(socket: NetlinkSocket): DroppingChain | undefi
         ?.readUInt32BE(0);
       const table = text(attributes.get(CHAIN_TABLE));
       const drops = hook === NF_INET_FORWARD && attributes.get(CHAIN_POLICY)?.readUInt32BE(0) === NF_DROP;
-      if (drops && !speaksOfSteps(socket, header, table)) return { table, chain: text(attributes.get(CHAIN_NAME)) };
+      if (drops && !speaksOfSteps(socket, header, table)) return { family, table, chain: text(attributes.get(CHAIN_NAME)) };
     }
   }
   return undefined;
+}
+
+/**
+ * Puts two rules at the chain's head that accept what comes from steps or goes to them; our own table still decides what of
+ * that may pass. They name our interfaces only and stay for the next build, as Docker's own rules there do.
+ */
+export function letStepsPass(socket: NetlinkSocket, { family, table, chain }: DroppingChain): void {
+  const prefix = compare('equal', Buffer.from(LINK_PREFIX));
+  const messages = (['iifname', 'oifname'] as const).map((name) => {
+    const attributes = ruleAttributes(textAttribute(CHAIN_TABLE, table), chain, [meta(name), prefix, verdict('accept')]);
+    return { type: NFT_MSG_NEWRULE, flags: NLM_F_CREATE, family, attributes };
+  });
+  const last = nextSequence();
+  socket.send(nftBatch(messages, last));
+  receiveUntil(
+    socket,
+    { verb: 'add a rule to', subject: `the chain ${chain} of the nf_tables table ${table}` },
+    ({ sequence }) => sequence === last,
+  );
 }
 
 function speaksOfSteps(socket: NetlinkSocket, header: Buffer, table: string): boolean {

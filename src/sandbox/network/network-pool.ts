@@ -5,7 +5,7 @@ import { SyscallError, TsbuildError } from '../../errors.ts';
 import type { Emit } from '../../events.ts';
 import { NETLINK_NETFILTER, NETLINK_ROUTE, type NetlinkSocket, openNetlink } from '../../sys/netlink.ts';
 import { chooseRange } from './address-range.ts';
-import { findDroppingChain } from './forward-policy.ts';
+import { findDroppingChain, letStepsPass } from './forward-policy.ts';
 import { LINK_PREFIX, readHostNetwork } from './host-network.ts';
 import { allowForwarding } from './interface-settings.ts';
 import type { Prefix } from './ipv4.ts';
@@ -54,6 +54,8 @@ interface Outside {
 
 /** The next network is made once the step that took the last one is on its way: making takes the thread about 2 ms. */
 const REFILL_DELAY_MS = 15;
+/** More packet filters than any machine has. */
+const FORWARD_CHAINS_MAX = 8;
 
 /** Opens nothing yet: the first `take` does. */
 export function openNetworkPool(options: NetworkPoolOptions = {}): NetworkPool {
@@ -127,7 +129,7 @@ function openOutside(emit: Emit | undefined): Outside {
     const range = chooseRange(used);
     if (uplinks.length > 0) {
       filter = openNetlink(NETLINK_NETFILTER);
-      warnOfDroppingChain(filter, emit);
+      openForwarding(filter, emit);
       const table = `${LINK_PREFIX}-${process.pid}-${randomBytes(4).toString('hex')}`;
       installRuleset(filter, { table, range, ownNameServers });
       for (const { name } of uplinks) allowForwarding(name);
@@ -144,15 +146,22 @@ function openOutside(emit: Emit | undefined): Outside {
   }
 }
 
-function warnOfDroppingChain(filter: NetlinkSocket, emit: Emit | undefined): void {
-  const dropping = findDroppingChain(filter);
-  if (dropping === undefined) return;
-  const { table, chain } = dropping;
-  emit?.({
-    kind: 'warning',
-    message: `Steps may be offline: the packet filter of this machine drops forwarded packets (table ${table}, chain ${chain})`,
-    hint: `Let steps pass, such as by iptables -I FORWARD -i ${LINK_PREFIX}+ -j ACCEPT; iptables -I FORWARD -o ${LINK_PREFIX}+ -j ACCEPT.`,
-  });
+/** A packet filter that drops what is forwarded, as Docker and firewalls set it up, lets steps pass from now on. */
+function openForwarding(filter: NetlinkSocket, emit: Emit | undefined): void {
+  for (let chains = 0; chains < FORWARD_CHAINS_MAX; chains++) {
+    const dropping = findDroppingChain(filter);
+    if (dropping === undefined) return;
+    const place = `chain ${dropping.chain} of the packet filter table ${dropping.table}`;
+    try {
+      letStepsPass(filter, dropping);
+      emit?.({ kind: 'warning', message: `Let packets of steps pass the ${place}, which drops what it does not know` });
+    } catch (error) {
+      if (!(error instanceof SyscallError)) throw error;
+      const hint = `Let steps pass, such as by iptables -I FORWARD -i ${LINK_PREFIX}+ -j ACCEPT; iptables -I FORWARD -o ${LINK_PREFIX}+ -j ACCEPT.`;
+      emit?.({ kind: 'warning', message: `Steps may be offline: the ${place} drops forwarded packets (${error.errno})`, hint });
+      return;
+    }
+  }
 }
 
 /** Turns the kernel's refusals into what they mean to the user. */

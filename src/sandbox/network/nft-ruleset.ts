@@ -1,10 +1,11 @@
 /** The packet filter of a pool of networks: one nf_tables table, and how the kernel takes it. */
 import { SyscallError, TsbuildError } from '../../errors.ts';
 import type { NetlinkSocket } from '../../sys/netlink.ts';
-import { NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST, nextSequence, receiveUntil } from './exchange.ts';
+import { NLM_F_CREATE, NLM_F_EXCL, nextSequence, receiveUntil } from './exchange.ts';
 import { LINK_PREFIX } from './host-network.ts';
 import { ipv4Bytes, type Prefix } from './ipv4.ts';
-import { nested, netlinkMessage, networkNumberAttribute, textAttribute } from './netlink-message.ts';
+import { nested, networkNumberAttribute, textAttribute } from './netlink-message.ts';
+import { NFT_MSG_NEWCHAIN, NFT_MSG_NEWRULE, NFT_MSG_NEWTABLE, type NftMessage, nftBatch, ruleAttributes } from './nft-batch.ts';
 import { answersConnection, compare, masquerade, meta, type NftExpression, payload, reject, verdict } from './nft-expression.ts';
 
 export interface Ruleset {
@@ -24,12 +25,6 @@ interface Chain {
   readonly rules: readonly (readonly NftExpression[])[];
 }
 
-const NFNL_SUBSYS_NFTABLES = 10;
-const NFNL_MSG_BATCH_BEGIN = 16;
-const NFNL_MSG_BATCH_END = 17;
-const NFT_MSG_NEWTABLE = 0;
-const NFT_MSG_NEWCHAIN = 3;
-const NFT_MSG_NEWRULE = 6;
 const NLM_F_APPEND = 0x800;
 const NFT_TABLE_F_OWNER = 2;
 const NFPROTO_INET = 1;
@@ -80,17 +75,10 @@ export function rulesetBatch(ruleset: Ruleset, last: number): Buffer {
     nftMessage(NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_EXCL, [table, networkNumberAttribute(2, NFT_TABLE_F_OWNER)]),
     ...chainsOf(ruleset).flatMap((chain) => [
       nftMessage(NFT_MSG_NEWCHAIN, NLM_F_CREATE, chainAttributes(table, chain)),
-      ...chain.rules.map((rule) => nftMessage(NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, ruleAttributes(table, chain, rule))),
+      ...chain.rules.map((rule) => nftMessage(NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, ruleAttributes(table, chain.name, rule))),
     ]),
   ];
-  const bytes = messages.map((message, index) =>
-    index === messages.length - 1
-      ? netlinkMessage(message.type, message.flags | NLM_F_ACK, last, message.parts)
-      : netlinkMessage(message.type, message.flags, nextSequence(), message.parts),
-  );
-  const mark = (type: number): Buffer =>
-    netlinkMessage(type, NLM_F_REQUEST, nextSequence(), [Buffer.from([0, 0, 0, NFNL_SUBSYS_NFTABLES])]);
-  return Buffer.concat([mark(NFNL_MSG_BATCH_BEGIN), ...bytes, mark(NFNL_MSG_BATCH_END)]);
+  return nftBatch(messages, last);
 }
 
 /** The rules go by the names of interfaces, so that a new step needs no new rule and steps of other processes are covered. */
@@ -139,14 +127,6 @@ function chainAttributes(table: Buffer, chain: Chain): Buffer[] {
   return [table, textAttribute(3, chain.name), hook, textAttribute(7, chain.type)];
 }
 
-function ruleAttributes(table: Buffer, chain: Chain, rule: readonly NftExpression[]): Buffer[] {
-  return [table, textAttribute(2, chain.name), nested(4, ...rule.map((expression) => nested(1, expression)))];
-}
-
-function nftMessage(type: number, flags: number, attributes: readonly Buffer[]): { type: number; flags: number; parts: Buffer[] } {
-  return {
-    type: (NFNL_SUBSYS_NFTABLES << 8) | type,
-    flags: NLM_F_REQUEST | flags,
-    parts: [Buffer.from([NFPROTO_INET, 0, 0, 0]), ...attributes],
-  };
+function nftMessage(type: number, flags: number, attributes: readonly Buffer[]): NftMessage {
+  return { type, flags, family: NFPROTO_INET, attributes };
 }

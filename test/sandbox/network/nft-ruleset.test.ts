@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { closeSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { findDroppingChain } from '../../../src/sandbox/network/forward-policy.ts';
+import { findDroppingChain, letStepsPass } from '../../../src/sandbox/network/forward-policy.ts';
 import { installRuleset } from '../../../src/sandbox/network/nft-ruleset.ts';
 import { makeNetworkNamespace } from '../../../src/sys/namespace.ts';
 import { NETLINK_NETFILTER, type NetlinkSocket, openNetlink } from '../../../src/sys/netlink.ts';
@@ -71,13 +71,35 @@ describe('findDroppingChain()', () => {
       nft('add chain ip filter PASS { type filter hook forward priority 0; policy accept; }');
       assert.equal(findDroppingChain(socket), undefined);
       nft('add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }');
-      assert.deepEqual(findDroppingChain(socket), { table: 'filter', chain: 'FORWARD' });
+      assert.deepEqual(findDroppingChain(socket), { family: 2, table: 'filter', chain: 'FORWARD' });
       nft('add rule ip filter FORWARD iifname "tsbuild*" accept');
       assert.equal(findDroppingChain(socket), undefined);
       nft('add table inet firewall; add chain inet firewall f { type filter hook forward priority 0; policy drop; }');
-      assert.deepEqual(findDroppingChain(socket), { table: 'firewall', chain: 'f' });
+      assert.deepEqual(findDroppingChain(socket), { family: 1, table: 'firewall', chain: 'f' });
     });
   });
+});
+
+describe('letStepsPass()', () => {
+  for (const family of ['ip', 'inet']) {
+    it(`letStepsPass() puts its rules before all others of a dropping chain (${family})`, () => {
+      inNamespace((socket, netnsFd) => {
+        const nft = (command: string): void => assert.equal(runIn(netnsFd, 'nft', command).output, '');
+        nft(`add table ${family} filter; add chain ${family} filter FORWARD { type filter hook forward priority 0; policy drop; }`);
+        nft(`add rule ${family} filter FORWARD counter drop`);
+        const chain = findDroppingChain(socket);
+        assert.ok(chain);
+        letStepsPass(socket, chain);
+        assert.equal(findDroppingChain(socket), undefined);
+        assert.deepEqual(rulesOf(netnsFd).slice(2).sort(), [
+          'counter packets 0 bytes 0 drop',
+          'iifname "tsbuild*" accept',
+          'oifname "tsbuild*" accept',
+        ]);
+        assert.match(rulesOf(netnsFd).at(-1) ?? '', /drop/);
+      });
+    });
+  }
 });
 
 function inNamespace(test: (socket: NetlinkSocket, netnsFd: number) => void): void {

@@ -59,6 +59,15 @@ describe('the cache', () => {
     assert.equal(second, third, 'the newest result is what the cache has');
   });
 
+  test('a step that ran again is never joined with what was built on its earlier result', async () => {
+    const first = 'FROM busybox\nRUN head -c8 /dev/urandom > /random\n';
+    const whole = world.context({ Dockerfile: `${first}COPY f /f\nRUN cp /random /copy\n`, f: '' });
+    await world.succeed(['-t', 'j:1', whole]);
+    await world.succeed(['-t', 'j:2', '--no-cache', world.context({ Dockerfile: first })]);
+    await world.succeed(['-t', 'j:3', whole]);
+    assert.equal(await world.succeed(['run', 'j:3', 'cmp', '/random', '/copy']), '');
+  });
+
   test('clean stores give the same layer digests for COPY and WORKDIR steps', async () => {
     const context = world.context({
       Dockerfile: 'FROM scratch\nWORKDIR /w\nCOPY lib deep/er/\nCOPY lib/a /x/y/z\n',

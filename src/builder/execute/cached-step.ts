@@ -7,7 +7,6 @@ import { type Files, snapshotOf } from './files.ts';
 import type { BuildResources } from './resources.ts';
 
 export interface StepResult {
-  readonly key: CacheKey;
   readonly snapshot: string;
   readonly outcome: 'done' | 'cached';
 }
@@ -36,7 +35,7 @@ async function findOrMake(resources: BuildResources, step: CachedStep): Promise<
   const { cache, options, snapshots } = resources;
   const record = options.cache === 'use' ? cache.steps.get(step.key) : undefined;
   if (record !== undefined && snapshots.get(record.snapshot) !== undefined)
-    return { key: step.key, snapshot: record.snapshot, outcome: 'cached' };
+    return { snapshot: record.snapshot, outcome: 'cached' };
   return await options.limit(() => make(resources, step));
 }
 
@@ -54,5 +53,5 @@ async function make(resources: BuildResources, step: CachedStep): Promise<StepRe
   }
   const { name } = snapshots.commit(active, randomBytes(32).toString('hex'));
   cache.steps.set(step.key, { snapshot: name });
-  return { key: step.key, snapshot: name, outcome: 'done' };
+  return { snapshot: name, outcome: 'done' };
 }

@@ -29,9 +29,10 @@ export async function executeInstruction(run: StageRun, before: StageState, step
   const entry = historyEntry(instruction, { config: state.config, args: state.args, layer: made === undefined ? 'empty' : 'layer' });
   const history = entry === undefined ? state.history : [...state.history, entry];
   if (made === undefined) return { state: { ...state, history }, outcome: 'done' };
-  const { key, snapshot, outcome } = made;
+  const { snapshot, outcome } = made;
   const layers = [...state.layers, { kind: 'snapshot' as const, name: snapshot }];
-  return { state: { ...state, history, layers, key, files: { kind: 'snapshot', name: snapshot } }, outcome };
+  // The next step's key holds the snapshot itself: a step that ran again must not be joined with what stood on its earlier result.
+  return { state: { ...state, history, layers, key: snapshot, files: { kind: 'snapshot', name: snapshot } }, outcome };
 }
 
 interface Making {

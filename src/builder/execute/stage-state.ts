@@ -12,7 +12,7 @@ export interface StageState {
   readonly variables: ReadonlyMap<string, string>;
   /** ARGs declared in this stage that have a value, for history. */
   readonly args: ReadonlyMap<string, string>;
-  /** Identity of `files`. */
+  /** Identity of `files`: the snapshot's name, or a base image's key. */
   readonly key: CacheKey;
   readonly files: Files;
   readonly layers: readonly LayerSource[];

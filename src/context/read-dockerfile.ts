@@ -1,5 +1,5 @@
 /** Finds and reads the Dockerfile of a build. Source: Docker's reference, `docker buildx build --file`. */
-import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { TsbuildError } from '../errors.ts';
 
@@ -14,13 +14,18 @@ const BYTES_MAX = 16 << 20;
 
 /**
  * `file`: a path from the current directory; undefined: `Dockerfile` in the context, or `dockerfile` where that is absent.
- * Throws DOCKERFILE_NOT_FOUND.
+ * Throws DOCKERFILE_NOT_FOUND, CONTEXT_NOT_FOUND.
  */
 export function readDockerfile(contextDir: string, file: string | undefined): DockerfileText {
   const candidates = file === undefined ? ['Dockerfile', 'dockerfile'].map((name) => path.join(contextDir, name)) : [file];
   for (const candidate of candidates) {
     const text = readText(candidate);
     if (text !== undefined) return { file: path.relative('.', candidate) || candidate, text };
+  }
+  if (!statSync(contextDir, { throwIfNoEntry: false })?.isDirectory()) {
+    throw new TsbuildError('CONTEXT_NOT_FOUND', `Cannot read the build context ${contextDir}: no such directory`, {
+      hint: 'Name the directory to build, or a command: tsbuild --help lists them.',
+    });
   }
   throw new TsbuildError('DOCKERFILE_NOT_FOUND', `Cannot find ${candidates[0]}: no such file`, {
     hint: 'Name the Dockerfile with -f, or run tsbuild with the directory that holds it.',

@@ -76,7 +76,7 @@ describe('bad input ends with one message', () => {
 
   test('a missing Dockerfile and a missing context are told apart', async () => {
     assert.match((await world.tsbuild([world.context({ a: '' })])).stderr, /DOCKERFILE_NOT_FOUND/);
-    assert.match((await world.tsbuild([path.join(world.directory, 'nowhere')])).stderr, /NOT_FOUND/);
+    assert.match((await world.tsbuild([path.join(world.directory, 'nowhere')])).stderr, /CONTEXT_NOT_FOUND/);
   });
 
   test('a full disk ends with exit code 74 and gives the space back', async () => {

@@ -24,11 +24,10 @@ export function tryLock(path: string, how: LockKind): HeldLock | undefined {
 
 /** Waits in place: for locks that are held for the few calls that make or name a directory. */
 export function lockBriefly(path: string, how: LockKind): HeldLock {
-  const clock = new Int32Array(new SharedArrayBuffer(4));
   for (let waits = 0; waits < WAITS_MAX; waits++) {
     const lock = tryLock(path, how);
     if (lock !== undefined) return lock;
-    Atomics.wait(clock, 0, 0, WAIT_MS);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, WAIT_MS);
   }
   throw new TsbuildError('STORE_INVALID', `Cannot lock ${path}: another process has held it for 30 seconds`);
 }

@@ -39,7 +39,7 @@ export function openMergedTree(options: MergedTreeOptions): FileTree & Disposabl
 
 class MergedTree implements FileTree, Disposable {
   private readonly options: MergedTreeOptions;
-  /** Of each directory that was looked into: the layers that make it up, the top one first. */
+  /** Of each directory that was looked into: the fixed layers that make it up, the top one first; none where it is no directory. */
   private readonly stacks = new Map<ByteString, readonly number[]>();
   private isClosed = false;
 
@@ -95,14 +95,28 @@ class MergedTree implements FileTree, Disposable {
     return undefined;
   }
 
-  /** Undefined where the path is no directory. With a changing top layer nothing is remembered. */
+  /** Undefined where the path is no directory. Of a changing top layer nothing is remembered, of those below it everything. */
   private stackOf(path: ByteString): readonly number[] | undefined {
+    const { layers, top } = this.options;
+    if (top === 'fixed') {
+      const known = this.stacks.get(path);
+      if (known !== undefined) return known.length === 0 ? undefined : known;
+    }
+    const above = path === '' ? layers : this.stackOf(parentOf(path));
+    if (above === undefined) return undefined;
+    const changing = top === 'changing' && above[0] === layers[0] ? 1 : 0;
+    const own = stackBelow(above.slice(0, changing), path);
+    const stack = own.hidesRest ? own.stack : [...own.stack, ...this.fixedStack(above.slice(changing), path)];
+    return stack.length === 0 ? undefined : stack;
+  }
+
+  /** `above` is empty, or what the fixed layers have at the directory above: so the path alone decides. */
+  private fixedStack(above: readonly number[], path: ByteString): readonly number[] {
+    if (above.length === 0) return above;
     const known = this.stacks.get(path);
     if (known !== undefined) return known;
-    const above = path === '' ? this.options.layers : this.stackOf(parentOf(path));
-    const stack = above === undefined ? [] : stackBelow(above, path);
-    if (stack.length === 0) return undefined;
-    if (this.options.top === 'fixed') this.stacks.set(path, stack);
+    const { stack } = stackBelow(above, path);
+    this.stacks.set(path, stack);
     return stack;
   }
 }
@@ -110,16 +124,16 @@ class MergedTree implements FileTree, Disposable {
 const EMPTY_ROOT: FileNode = { type: 'directory', mode: 0o755, uid: 0, gid: 0, size: 0, mtimeNs: 0n, ctimeNs: 0n };
 
 /** Layers are merged from the top until one has something else there, or hides what is below it. */
-function stackBelow(above: readonly number[], path: ByteString): number[] {
+function stackBelow(above: readonly number[], path: ByteString): { stack: readonly number[]; hidesRest: boolean } {
   const stack: number[] = [];
   for (const layer of above) {
     const stat = statIn(layer, path);
     if (stat === undefined) continue;
-    if (stat.type !== 'directory') break;
+    if (stat.type !== 'directory') return { stack, hidesRest: true };
     stack.push(layer);
-    if (withPlace(layer, path, isOpaqueAt)) break;
+    if (withPlace(layer, path, isOpaqueAt)) return { stack, hidesRest: true };
   }
-  return stack;
+  return { stack, hidesRest: false };
 }
 
 /** Names to show; those of whiteouts go to `hidden`, and everything seen hides its like in lower layers all the same. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { openSnapshotter } from '../../src/snapshots/snapshotter.ts';
@@ -47,6 +47,40 @@ test('Snapshotter.commit() makes a chain that tree() merges', async () => {
   assert.throws(() => tree.list(b('d/a')), { errno: 'ENOTDIR' });
   assert.throws(() => tree.open(b('d')), { errno: 'EINVAL' });
   assert.deepEqual(snapshots.overlay(snapshots.prepare('two')).lower.length, 2);
+});
+
+test('Snapshotter.activeTree() tells at each call what the top layer shows and hides of those below it', async () => {
+  using snapshots = openSnapshotter(temporaryDirectory());
+  const base = snapshots.prepare(undefined);
+  await driver.run(snapshots, base, [
+    ['mkdir', 'd', 0],
+    ['mkdir', 'd/e', 0],
+    ['write', 'd/e/old', '1'],
+  ]);
+  snapshots.commit(base, 'base');
+  const active = snapshots.prepare('base');
+  const upper = join(snapshots.directory, active.id, 'fs');
+  using tree = snapshots.activeTree(active);
+  const seen = () => [tree.stat(b('d/e/old'))?.type, tree.stat(b('d/e/new'))?.type, tree.stat(b('d'))?.type];
+  assert.deepEqual(seen(), ['file', undefined, 'directory']);
+  mkdirSync(join(upper, 'd/e'), { recursive: true });
+  writeFileSync(join(upper, 'd/e/new'), '2');
+  assert.deepEqual(
+    [seen(), tree.list(b('d/e'))],
+    [
+      ['file', 'file', 'directory'],
+      ['new', 'old'],
+    ],
+  );
+  execFileSync('setfattr', ['-n', 'trusted.overlay.opaque', '-v', 'y', join(upper, 'd')]);
+  assert.deepEqual(seen(), [undefined, 'file', 'directory'], 'an opaque directory hides what is two levels below it');
+  rmSync(join(upper, 'd'), { recursive: true });
+  assert.deepEqual(seen(), ['file', undefined, 'directory']);
+  execFileSync('mknod', [join(upper, 'd'), 'c', '0', '0']);
+  assert.deepEqual(seen(), [undefined, undefined, undefined]);
+  rmSync(join(upper, 'd'));
+  writeFileSync(join(upper, 'd'), 'a file');
+  assert.deepEqual(seen(), [undefined, undefined, 'file']);
 });
 
 test('Snapshotter.tree(undefined) is an empty root', () => {

@@ -19,6 +19,9 @@ const RECEIVE_TIMEOUT_SECONDS = 10;
 /** No answer is larger: dumps come in parts of at most 32 KiB (af_netlink.c). */
 const RECEIVE_SIZE = 64 * 1024;
 
+/** Every answer is copied out of it before anything else runs. */
+const received = Buffer.allocUnsafeSlow(RECEIVE_SIZE);
+
 const socket = bind('int socket(int domain, int type, int protocol)');
 const setsockopt = bind('int setsockopt(int fd, int level, int name, const uint8_t *value, uint32_t length)');
 const send = bind('long send(int fd, const uint8_t *bytes, size_t length, int flags)');
@@ -45,11 +48,10 @@ export function openNetlink(protocol: number): NetlinkSocket {
       check('send to', protocol, invoke(send, fd, bytes, bytes.length, 0));
     },
     receive() {
-      const bytes = Buffer.alloc(RECEIVE_SIZE);
-      const size = invoke(recv, fd, bytes, bytes.length, MSG_TRUNC);
+      const size = invoke(recv, fd, received, received.length, MSG_TRUNC);
       check('receive from', protocol, size);
-      if (size > bytes.length) throw new SyscallError('receive from', subject(protocol), 'EMSGSIZE');
-      return bytes.subarray(0, size);
+      if (size > received.length) throw new SyscallError('receive from', subject(protocol), 'EMSGSIZE');
+      return Buffer.from(received.subarray(0, size));
     },
     [Symbol.dispose]() {
       if (open) {

@@ -33,10 +33,11 @@ export async function copyStep(
 ): Promise<StepResult> {
   const copy = placedCopy(step.instruction, state.config.WorkingDir ?? '/');
   using origin = step.from === undefined ? contextOrigin(run) : stageOrigin(run, step.from);
+  const identity = await origin.identity(copy.paths);
   const key = stepKey({
     kind: 'copy',
     parent: state.key,
-    sources: await origin.identity(copy.paths),
+    sources: identity,
     destination: copy.destination,
     cwd: state.config.WorkingDir ?? '/',
     chown: copy.chown,
@@ -59,7 +60,15 @@ export async function copyStep(
         createdNs: CREATED_NS,
       });
       await applyChanges(changes, active.upperFd, { lower: into, signal: run.resources.signal });
+      // What was copied must be what the key says; unchanged files are known by their stat and not read again.
+      if ((await origin.identity(copy.paths)).join() !== identity.join()) throw changedContext();
     },
+  });
+}
+
+function changedContext(): TsbuildError {
+  return new TsbuildError('CONTEXT_CHANGED', 'Cannot copy: files of the build context changed while they were copied', {
+    hint: 'Build again, and ignore directories that other programs write to.',
   });
 }
 

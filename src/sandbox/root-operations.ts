@@ -73,13 +73,16 @@ function mountOverlay({ cwd, merged }: OverlayRootfs, data: string): Operation[]
 /** For more layers than fit into the option page, which mount(2) would cut off in silence. `lowerdir+` needs Linux 6.5. */
 function configureOverlay({ lower, upper, work, merged }: OverlayRootfs): Operation[] {
   const layers = lower.map((path) => ['lowerdir+', path] as const);
+  const subject = `overlay of ${lower.length} layers (so many need Linux 6.5)`;
+  const configured = newFileSystem({
+    type: 'overlay',
+    options: [['redirect_dir', 'off'], ['metacopy', 'off'], ...layers, ['upperdir', upper], ['workdir', work]],
+    attributes: ['nodev'],
+    as: 'overlay',
+  });
   return [
-    ...newFileSystem({
-      type: 'overlay',
-      options: [['redirect_dir', 'off'], ['metacopy', 'off'], ...layers, ['upperdir', upper], ['workdir', work]],
-      attributes: ['nodev'],
-      as: 'overlay',
-    }),
+    // All options in each message would be pages of layers.
+    ...configured.map((operation) => ({ ...operation, subject })),
     openHere(merged, 'overlay.place'),
     attach('overlay', { result: 'overlay.place' }, `overlay on ${merged}`),
   ];

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { release } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -273,7 +274,8 @@ export function launcherContract(name: string, load: () => Promise<Launcher>): v
           return (await run(layered, 'ls / | grep -c "[,:\\\\-]"', { spec: { rootfs }, io: { launcher } })).stdout;
         };
         assert.equal(await counted([...names.slice(0, 5), 'l']), '5\n');
-        assert.equal(await counted(lower), '453\n');
+        if (hasLowerdirPlus()) assert.equal(await counted(lower), '453\n');
+        else await assert.rejects(counted(lower), { message: 'Cannot fsconfig overlay of 454 layers (so many need Linux 6.5): EINVAL' });
       } finally {
         layered.close();
       }
@@ -376,4 +378,10 @@ function shell(script: string, args: readonly string[]): Promise<{ stdout: strin
     });
     child.once('close', () => resolve({ stdout }));
   });
+}
+
+/** Whether overlayfs takes its layers one by one: since Linux 6.5. */
+function hasLowerdirPlus(): boolean {
+  const [major = 0, minor = 0] = release().split('.').map(Number);
+  return major > 6 || (major === 6 && minor >= 5);
 }

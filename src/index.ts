@@ -3,7 +3,7 @@ import { assembleResult } from './builder/execute/assemble-result.ts';
 import { executePlan } from './builder/execute/execute-plan.ts';
 import { planBuild } from './builder/plan/plan-build.ts';
 import { readDockerfile } from './context/read-dockerfile.ts';
-import { announce, type BuildOptions, type BuildResult, buildResources, exportImage, planOptions } from './operations/build.ts';
+import { announce, type BuildOptions, type BuildResult, buildResources, exportImage, imageNames, planOptions } from './operations/build.ts';
 import { parseDockerfile } from './parser/parse-dockerfile.ts';
 import { openSession } from './session.ts';
 
@@ -12,6 +12,7 @@ import { openSession } from './session.ts';
  * Rejects with a TsbuildError that carries the place in the Dockerfile; nothing of a failed build is named.
  */
 export async function build(options: BuildOptions): Promise<BuildResult> {
+  const names = imageNames(options);
   const source = readDockerfile(options.context, options.dockerfile);
   const dockerfile = parseDockerfile(source.text, source);
   await using session = await openSession(options);
@@ -20,7 +21,7 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   using resources = buildResources(session, options);
   const result = await executePlan(plan, resources);
   const image = await assembleResult(resources, result, options.labels ?? {});
-  return await exportImage(session, image, options);
+  return await exportImage(session, image, { names, push: options.push === true });
 }
 
 export { TsbuildError } from './errors.ts';

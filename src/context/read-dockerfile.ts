@@ -1,7 +1,8 @@
 /** Finds and reads the Dockerfile of a build. Source: Docker's reference, `docker buildx build --file`. */
-import { closeSync, constants, fstatSync, openSync, readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import path from 'node:path';
 import { TsbuildError } from '../errors.ts';
+import { readTextFile } from './read-text-file.ts';
 
 export interface DockerfileText {
   /** As messages name it. */
@@ -19,7 +20,7 @@ const BYTES_MAX = 16 << 20;
 export function readDockerfile(contextDir: string, file: string | undefined): DockerfileText {
   const candidates = file === undefined ? ['Dockerfile', 'dockerfile'].map((name) => path.join(contextDir, name)) : [file];
   for (const candidate of candidates) {
-    const text = readText(candidate);
+    const text = readTextFile(candidate, { contextDir, maxBytes: BYTES_MAX, errorName: 'DOCKERFILE_NOT_FOUND' });
     if (text !== undefined) return { file: path.relative('.', candidate) || candidate, text };
   }
   if (!statSync(contextDir, { throwIfNoEntry: false })?.isDirectory()) {
@@ -30,24 +31,4 @@ export function readDockerfile(contextDir: string, file: string | undefined): Do
   throw new TsbuildError('DOCKERFILE_NOT_FOUND', `Cannot find ${candidates[0]}: no such file`, {
     hint: 'Name the Dockerfile with -f, or run tsbuild with the directory that holds it.',
   });
-}
-
-/** undefined where nothing is there. */
-function readText(file: string): string | undefined {
-  let fd: number | undefined;
-  try {
-    // O_NONBLOCK: a fifo of this name must not hang the build.
-    fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
-    const stat = fstatSync(fd);
-    if (!stat.isFile()) throw new TsbuildError('DOCKERFILE_NOT_FOUND', `Cannot read ${file}: not a regular file`);
-    if (stat.size > BYTES_MAX) throw new TsbuildError('DOCKERFILE_NOT_FOUND', `Cannot read ${file}: larger than ${BYTES_MAX} bytes`);
-    return readFileSync(fd, 'utf8');
-  } catch (error) {
-    if (error instanceof TsbuildError) throw error;
-    const code = (error as NodeJS.ErrnoException).code;
-    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-    throw new TsbuildError('DOCKERFILE_NOT_FOUND', `Cannot read ${file}: ${code}`, { cause: error });
-  } finally {
-    if (fd !== undefined) closeSync(fd);
-  }
 }

@@ -34,6 +34,13 @@ export function parseReference(text: string): Reference {
   return { registry, repository, ...version };
 }
 
+/** As parseReference(), of a name to give: an image has its digest already. */
+export function parseNewName(text: string): Reference {
+  const reference = parseReference(text);
+  if (reference.digest !== undefined) invalid(text, 'a name that is given to an image has no digest in it');
+  return reference;
+}
+
 /** The whole reference: `docker.io/library/debian:latest`. */
 export function formatReference(reference: Reference): string {
   const tag = reference.tag === undefined ? '' : `:${reference.tag}`;

@@ -15,7 +15,8 @@ import { tagImage } from '../exporters/image-exporter.ts';
 import { pushImage } from '../exporters/registry-exporter.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { ImageConfig } from '../oci/image-config.ts';
-import { formatReference, parseReference } from '../oci/reference.ts';
+import { formatReference, parseNewName, type Reference } from '../oci/reference.ts';
+import { parseHost } from '../sandbox/network/hosts-file.ts';
 import type { CommonOptions, Session } from '../session.ts';
 import { baseImage } from './base-image.ts';
 
@@ -54,6 +55,11 @@ export interface BuildResult {
   readonly config: ImageConfig;
 }
 
+/** What the image will be called: asked before anything runs, so that a bad name costs no build. Throws REFERENCE_INVALID. */
+export function imageNames(options: BuildOptions): readonly Reference[] {
+  return (options.tags ?? []).map(parseNewName);
+}
+
 /** What executing a plan needs, out of a session and the caller's choices. Dispose it with the session. */
 export function buildResources(session: Session, options: BuildOptions): BuildResources & Disposable {
   const context = lazyContext(session.store.root, options);
@@ -69,7 +75,7 @@ export function buildResources(session: Session, options: BuildOptions): BuildRe
     options: {
       cache: options.noCache === true ? 'ignore' : 'use',
       network: options.network ?? 'default',
-      addHosts: options.addHosts ?? [],
+      addHosts: (options.addHosts ?? []).map(parseHost),
       limit: pLimit(options.jobs ?? availableParallelism()),
     },
     [Symbol.dispose]: () => context[Symbol.dispose](),
@@ -92,10 +98,13 @@ export function announce({ emit }: Session, plan: BuildPlan): void {
 }
 
 /** Names the image in the store and, where asked for, pushes it under each name. */
-export async function exportImage(session: Session, image: AssembledImage, options: BuildOptions): Promise<BuildResult> {
-  const names = (options.tags ?? []).map(parseReference);
+export async function exportImage(
+  session: Session,
+  image: AssembledImage,
+  { names, push }: { readonly names: readonly Reference[]; readonly push: boolean },
+): Promise<BuildResult> {
   await tagImage(session, image.descriptor, names);
-  for (const name of options.push === true ? names : []) await pushImage(session, image.descriptor, name);
+  for (const name of push ? names : []) await pushImage(session, image.descriptor, name);
   const { imageId, size, config } = image;
   return { digest: image.descriptor.digest, imageId, names: names.map(formatReference), size, config };
 }

@@ -7,7 +7,7 @@ import { saveImages } from '../exporters/oci-archive.ts';
 import { pushImage as pushStored } from '../exporters/registry-exporter.ts';
 import { importRootfs } from '../images/import-image.ts';
 import type { Digest } from '../oci/digest.ts';
-import { familiarName, parseReference } from '../oci/reference.ts';
+import { familiarName, parseNewName, parseReference } from '../oci/reference.ts';
 import { type CommonOptions, openSession } from '../session.ts';
 import { baseImage } from './base-image.ts';
 import { storedImage } from './images.ts';
@@ -46,10 +46,11 @@ export async function saveImage(options: Named & { readonly output: string | Wri
 
 /** Makes a one-layer image of a root file system's tar (plain or compressed); `input` is a file, or `-` for standard input. */
 export async function importImage(options: Named & { readonly input: string }): Promise<TransferResult> {
+  const reference = parseNewName(options.name);
   await using session = await openSession(options);
   const input = options.input === '-' ? process.stdin : await openInput(options.input);
   const { digest } = await importRootfs(session, { input, name: options.name, platform: session.platform });
-  return { digest, name: familiarName(parseReference(options.name)) };
+  return { digest, name: familiarName(reference) };
 }
 
 async function openInput(file: string): Promise<AsyncIterable<Buffer>> {

@@ -4,12 +4,13 @@ import type { BuildEvent } from '../events.ts';
 import { openOutputLines } from './output-lines.ts';
 import type { Renderer } from './renderer.ts';
 import type { Screen } from './screen.ts';
+import { plainJson } from './terminal-text.ts';
 
 /** Output is given as text in whole lines: bytes that are not UTF-8 become U+FFFD. */
 export function openJsonRenderer(screen: Screen): Renderer {
   const lines = openOutputLines();
   const write = (value: object): void => {
-    screen.stream.write(`${JSON.stringify({ time: new Date().toISOString(), ...value })}\n`);
+    screen.stream.write(`${plainJson({ time: new Date().toISOString(), ...value })}\n`);
   };
   return {
     event(event) {

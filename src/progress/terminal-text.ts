@@ -16,6 +16,15 @@ export function plainText(text: string): string {
   return text.replace(SEQUENCES, '').replace(CONTROLS, '');
 }
 
+/** JSON that shows each control character by its escape: JSON.stringify() leaves those above ASCII, and the marks of direction. */
+export function plainJson(value: unknown, indent?: number): string {
+  const text = JSON.stringify(value, undefined, indent);
+  return text.replace(
+    /[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
 /** Several lines, such as a message with a list; line breaks and tabs stay. */
 export function plainLines(text: string): string {
   return text.split(/\r?\n/).map(plainText).join('\n');

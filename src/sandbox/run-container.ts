@@ -42,6 +42,7 @@ export interface ContainerIo {
 /** How long output may go on after every process of the container has ended. */
 const DRAIN_MS = 1000;
 const ENOENT = 2;
+const E2BIG = 7;
 const ENOSYS = 38;
 
 /**
@@ -151,6 +152,7 @@ function exitOf(end: StatusMessage | undefined, operations: readonly Operation[]
     case 'not started':
       throw notStarted(spec, end.errno);
     case 'operation failed':
+      if (end.errno === E2BIG && operations[end.index]?.syscall === 'execveat') throw notStarted(spec, E2BIG);
       throw operationFailed(operations[end.index], end.errno);
     case 'child':
       throw new Error('A child is no end');
@@ -160,9 +162,10 @@ function exitOf(end: StatusMessage | undefined, operations: readonly Operation[]
 function notStarted({ process }: ContainerSpec, errno: number): TsbuildError {
   const name = process.argv[0] ?? '';
   const missing = name.includes('/') ? 'no such file, or its interpreter is missing' : 'not found in PATH of the step';
-  const reason = errno === ENOENT ? missing : errnoName(errno);
+  const tooLong = 'its arguments and environment are longer than the kernel takes (E2BIG)';
+  const reason = errno === ENOENT ? missing : errno === E2BIG ? tooLong : errnoName(errno);
   const hint = errno === ENOENT ? { hint: 'Install it in an earlier step, or start FROM an image that has it.' } : {};
-  return new TsbuildError('RUN_NOT_STARTED', `Cannot start ${name}: ${reason}`, hint);
+  return new TsbuildError('RUN_NOT_STARTED', `Cannot start ${JSON.stringify(name.slice(0, 200))}: ${reason}`, hint);
 }
 
 /** No operation: the helper could not make the namespaces. */

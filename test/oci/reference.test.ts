@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { TsbuildError } from '../../src/errors.ts';
-import { familiarName, formatReference, parseReference } from '../../src/oci/reference.ts';
+import { familiarName, formatReference, parseNewName, parseReference } from '../../src/oci/reference.ts';
 
 const DIGEST = `sha256:${'a'.repeat(64)}`;
 
@@ -51,4 +51,9 @@ describe('parseReference()', () => {
       );
     });
   }
+});
+
+test('parseNewName() takes what parseReference() takes, without a digest', () => {
+  assert.deepEqual(parseNewName('app:1'), parseReference('app:1'));
+  assert.throws(() => parseNewName(`app@sha256:${'a'.repeat(64)}`), { code: 'ERR_TSBUILD_REFERENCE_INVALID' });
 });

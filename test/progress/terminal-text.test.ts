@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { outputText, plainLines, plainText } from '../../src/progress/terminal-text.ts';
+import { outputText, plainJson, plainLines, plainText } from '../../src/progress/terminal-text.ts';
 
 test('plainText() takes every escape sequence out whole', () => {
   const cases: [string, string][] = [
@@ -60,4 +60,10 @@ test('outputText() lets no control character through but those of colours', () =
     }),
     { numRuns: 5000 },
   );
+});
+
+test('plainJson() is the same JSON without a control character in it', () => {
+  const value = { '\x9b2J': ['\x1b[2J', '\u202e\u2066\x7f'], n: 1 };
+  assert.equal(plainJson(value), '{"\\u009b2J":["\\u001b[2J","\\u202e\\u2066\\u007f"],"n":1}');
+  assert.deepEqual(JSON.parse(plainJson(value, 2)), value);
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { TsbuildError } from '../../src/errors.ts';
-import { fromText } from '../../src/tree/byte-string.ts';
+import { type ByteString, fromText } from '../../src/tree/byte-string.ts';
 import { resolvePath } from '../../src/tree/resolve.ts';
 import { memoryTree } from './_memory-tree.ts';
 
@@ -35,6 +35,26 @@ describe('resolvePath()', () => {
   test('keeps a link at the end where asked to', () => {
     assert.equal(resolvePath(tree, fromText('/absolute/'), 'keep').path, 'absolute');
     assert.equal(resolvePath(tree, fromText('lib'), 'keep').node?.type, 'symlink');
+  });
+
+  test('looks for nothing below what is not there', () => {
+    const asked: string[] = [];
+    const counting = {
+      ...tree,
+      stat: (path: ByteString) => {
+        asked.push(path);
+        return tree.stat(path);
+      },
+    };
+    assert.equal(resolvePath(counting, fromText(`/gone${'/a'.repeat(100)}/../b`), 'follow').node, undefined);
+    assert.ok(asked.length < 5, asked.join(' '));
+    assert.equal(resolvePath(tree, fromText('gone/../lib/x'), 'follow').node?.type, 'file');
+  });
+
+  test('refuses what is too long to be a path', () => {
+    for (const path of ['a'.repeat(256), '/a'.repeat(2048), `/${'é'.repeat(128)}`])
+      assert.throws(() => resolvePath(tree, fromText(path), 'follow'), { code: 'ERR_TSBUILD_SYSCALL_FAILED', errno: 'ENAMETOOLONG' });
+    assert.equal(resolvePath(tree, fromText('a'.repeat(255)), 'follow').path.length, 255);
   });
 
   test('ends a loop of links with PATH_ESCAPE', () => {

@@ -3,8 +3,10 @@ import { baseKey } from '../../cache/cache-key.ts';
 import { TsbuildError } from '../../errors.ts';
 import type { StepEndEvent, StepLabel } from '../../events.ts';
 import type { Image } from '../../images/image.ts';
+import type { ContainerConfig } from '../../oci/image-config.ts';
 import type { Platform } from '../../oci/platform.ts';
 import type { Stage, Step } from '../plan/build-plan.ts';
+import { chainWorkdir } from '../plan/config-patch.ts';
 import { executeInstruction } from './execute-instruction.ts';
 import type { LayerSource } from './files.ts';
 import type { StageRun } from './stage-run.ts';
@@ -70,8 +72,17 @@ async function baseState(run: StageRun, stage: Stage): Promise<StageState> {
     case 'stage':
       return { ...(await run.finished(stage.base)), hasOwnCmd: false };
     case 'image':
-      return withPath(stateOfImage(await run.resources.loadBase(stage.base.reference), stage.platform));
+      return withPath(stateOfImage(withoutTriggers(await run.resources.loadBase(stage.base.reference)), stage.platform));
   }
+}
+
+/** A base that wants instructions run in its children, silently taken without them, would make another image than was meant. */
+function withoutTriggers(image: Image): Image {
+  const [first] = image.config.config?.OnBuild ?? [];
+  if (first === undefined) return image;
+  throw new TsbuildError('UNSUPPORTED', 'Cannot build on this image: it has ONBUILD instructions, which are not supported yet', {
+    hint: `Write them into the Dockerfile and use an image without them. The first is ${JSON.stringify(first.slice(0, 100))}.`,
+  });
 }
 
 const EMPTY: Omit<StageState, 'platform'> = {
@@ -88,7 +99,7 @@ const EMPTY: Omit<StageState, 'platform'> = {
 
 function stateOfImage(image: Image, platform: Platform): StageState {
   const diffIds = image.config.rootfs.diff_ids;
-  const config = image.config.config ?? {};
+  const config = withCleanWorkdir(image.config.config ?? {});
   const layers: LayerSource[] = image.manifest.layers.map((descriptor, index) => {
     const diffId = diffIds[index];
     if (diffId === undefined)
@@ -106,6 +117,11 @@ function stateOfImage(image: Image, platform: Platform): StageState {
     layers,
     history: image.config.history ?? [],
   };
+}
+
+/** Foreign: it may be relative or climb above the root. */
+function withCleanWorkdir(config: ContainerConfig): ContainerConfig {
+  return config.WorkingDir === undefined ? config : { ...config, WorkingDir: chainWorkdir('/', config.WorkingDir) };
 }
 
 /** PATH is part of every config, as the peers have it. */

@@ -11,7 +11,7 @@ import {
 } from '../../sandbox/container-defaults.ts';
 import type { ContainerSpec, MountSpec } from '../../sandbox/container-spec.ts';
 import { hostFacts } from '../../sandbox/host-facts.ts';
-import { hostsFile } from '../../sandbox/network/hosts-file.ts';
+import { type HostEntry, hostsFile } from '../../sandbox/network/hosts-file.ts';
 import { type ContainerExit, runContainer } from '../../sandbox/run-container.ts';
 import { makeMountStubs, type StubRequest } from '../../snapshots/mount-stub.ts';
 import type { ActiveSnapshot } from '../../snapshots/snapshotter.ts';
@@ -30,7 +30,7 @@ export interface ContainerCommand {
   readonly cwd: string;
   readonly user: string;
   readonly network: StepNetworkMode;
-  readonly addHosts: readonly string[];
+  readonly addHosts: readonly HostEntry[];
   readonly stdin: 'empty' | 'inherit';
   onOutput(stream: 'stdout' | 'stderr', data: Uint8Array): void;
 }
@@ -44,6 +44,7 @@ export async function inContainer(
   command: ContainerCommand,
 ): Promise<ContainerExit> {
   const { networks, signal, snapshots } = resources;
+  refuseNul(command);
   using tree = snapshots.activeTree(active);
   const mounts = stepMounts(command);
   const targets = mounts.filter(needsTarget).map((mount) => stubRequest(tree, mount));
@@ -58,13 +59,33 @@ export async function inContainer(
   }
 }
 
+/** Strings of the kernel end at a NUL byte; JSON, of a Dockerfile or an image's config, can hold one. */
+function refuseNul({ argv, env, cwd }: ContainerCommand): void {
+  const found = argv.some(hasNul)
+    ? 'an argument'
+    : env.some(hasNul)
+      ? 'an environment variable'
+      : hasNul(cwd)
+        ? 'the working directory'
+        : '';
+  if (found !== '') throw new TsbuildError('RUN_NOT_STARTED', `Cannot start ${quote(argv[0] ?? '')}: ${found} holds a NUL byte`);
+}
+
+function hasNul(text: string): boolean {
+  return text.includes('\0');
+}
+
+function quote(text: string): string {
+  return JSON.stringify(text.slice(0, 200));
+}
+
 /** On the machine's own network its name servers are right as they are. */
 function hostResolvConf(): string {
   return existsSync('/etc/resolv.conf') ? readFileSync('/etc/resolv.conf', 'utf8') : '';
 }
 
 function stepMounts({ addHosts, network }: ContainerCommand): MountSpec[] {
-  const hosts: MountSpec = { kind: 'text', target: '/etc/hosts', text: hostsFile(DEFAULT_HOSTNAME, addHosts.map(parseHost)) };
+  const hosts: MountSpec = { kind: 'text', target: '/etc/hosts', text: hostsFile(DEFAULT_HOSTNAME, addHosts) };
   return [...defaultMounts(hostFacts()), hosts, ...(network === 'none' ? [] : [{ kind: 'resolver', target: '/etc/resolv.conf' } as const])];
 }
 
@@ -107,13 +128,4 @@ function containerSpec({ snapshots }: ContainerResources, active: ActiveSnapshot
     readonlyPaths: DEFAULT_READONLY_PATHS,
     network: command.network,
   };
-}
-
-/** `name:address` or `name=address`; an IPv6 address may stand in brackets. */
-function parseHost(pair: string): { name: string; address: string } {
-  const [, name, address] = /^([^:=\s]+)[:=]\[?([0-9a-fA-F.:]+)\]?$/.exec(pair) ?? [];
-  if (name === undefined || address === undefined) {
-    throw new TsbuildError('USAGE', `Cannot use ${JSON.stringify(pair)} with --add-host: not name:address`);
-  }
-  return { name, address };
 }

@@ -5,6 +5,7 @@ import type { StatIndex } from '../../cache/stat-index.ts';
 import type { DirectoryContext } from '../../context/directory-context.ts';
 import type { Emit } from '../../events.ts';
 import type { Image } from '../../images/image.ts';
+import type { HostEntry } from '../../sandbox/network/hosts-file.ts';
 import type { NetworkPool } from '../../sandbox/network/network-pool.ts';
 import type { Snapshotter } from '../../snapshots/snapshotter.ts';
 import type { Store } from '../../store/open-store.ts';
@@ -33,8 +34,8 @@ export interface ExecuteOptions {
   /** `ignore`: every step runs; its result is still recorded. */
   readonly cache: 'use' | 'ignore';
   readonly network: 'default' | 'none' | 'host';
-  /** `name:address` pairs for /etc/hosts. */
-  readonly addHosts: readonly string[];
+  /** Lines of /etc/hosts beside its own. */
+  readonly addHosts: readonly HostEntry[];
   /** At most this many steps run at once. */
   readonly limit: LimitFunction;
 }

@@ -24,7 +24,7 @@ export async function runStep(
   const cwd = state.config.WorkingDir ?? '/';
   const user = state.config.User ?? '';
   const network = networkOf(step.instruction, resources.options.network);
-  const hostNames = resources.options.addHosts.map((pair) => pair.split(':', 1)[0] ?? '');
+  const hostNames = resources.options.addHosts.map(({ name }) => name);
   return await cachedStep(resources, run.inFlight, {
     key: stepKey({ kind: 'run', parent: state.key, argv, env, cwd, user, network, hostNames }),
     files: state.files,

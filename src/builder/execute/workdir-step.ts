@@ -19,7 +19,7 @@ export interface Workdir {
 
 /** Makes the directory and what is missing above it, in an active snapshot with nothing in it yet. */
 export async function makeWorkdir(
-  { snapshots, signal }: BuildResources,
+  { snapshots, signal }: Pick<BuildResources, 'snapshots' | 'signal'>,
   active: ActiveSnapshot,
   { path, user, createdNs }: Workdir,
 ): Promise<void> {

@@ -2,12 +2,14 @@
 import { openBench } from './_workload.ts';
 import { cachedBuild } from './cached-build.ts';
 import { largeLayer } from './large-layer.ts';
+import { peers } from './peers.ts';
 import { trivialRun } from './trivial-run.ts';
 
 const WORKLOADS = new Map([
   ['trivial-run', trivialRun],
   ['cached-build', cachedBuild],
   ['large-layer', largeLayer],
+  ['peers', peers],
 ]);
 
 for (const name of process.argv.length > 2 ? process.argv.slice(2) : WORKLOADS.keys()) {

@@ -45,10 +45,20 @@ export function failureByName(syscall: string, fd: number, errno: string): Sysca
   return new SyscallError(syscall, describePlace(fd, '' as ByteString), errno);
 }
 
-/** A name as a C string; the Buffer must stay referenced while the call runs. */
+/** More than any call takes, so that one argument never overwrites another of the same call. */
+const SCRATCH_BUFFERS = 4;
+const SCRATCH_BYTES = 4096;
+const scratch = Array.from({ length: SCRATCH_BUFFERS }, () => Buffer.alloc(SCRATCH_BYTES));
+let scratchAt = 0;
+
+/** A name as a C string, for the very next synchronous call: its bytes are used again for later names. */
 export function cString(name: ByteString): Buffer {
   if (name.includes('\0')) throw new TsbuildError('PATH_ESCAPE', `Cannot use the name ${display(name)}: it contains a NUL byte`);
-  return toBuffer(`${name}\0` as ByteString);
+  if (name.length >= SCRATCH_BYTES) return toBuffer(`${name}\0` as ByteString);
+  scratchAt = (scratchAt + 1) % SCRATCH_BUFFERS;
+  const buffer = scratch[scratchAt] ?? Buffer.alloc(SCRATCH_BYTES);
+  buffer[buffer.write(name, 0, 'latin1')] = 0;
+  return buffer;
 }
 
 /** For messages: the directory's path as the kernel knows it, and the name. */

@@ -19,6 +19,9 @@ const utimensat = bind('int utimensat(int dirfd, const uint8_t *path, const uint
 const syncfs = bind('int syncfs(int fd)');
 
 let hasFchmodat2 = true;
+/** Two struct timespec, filled for each call. Both architectures are little-endian. */
+const timeFields = new BigInt64Array(4);
+const times = Buffer.from(timeFields.buffer);
 
 /** Clears setuid, setgid and file capabilities where the kernel does: set the mode after it. */
 export function setOwnerAt(dir: number, name: ByteString, uid: number, gid: number): void {
@@ -38,13 +41,13 @@ export function setModeAt(dir: number, name: ByteString, mode: number): void {
 
 /** Sets mtime, and atime to the same. */
 export function setTimesAt(dir: number, name: ByteString, mtimeNs: bigint): void {
-  const times = Buffer.alloc(32);
-  const nanoseconds = ((mtimeNs % NANOSECONDS) + NANOSECONDS) % NANOSECONDS;
+  const remainder = mtimeNs % NANOSECONDS;
+  const nanoseconds = remainder < 0n ? remainder + NANOSECONDS : remainder;
   const seconds = (mtimeNs - nanoseconds) / NANOSECONDS;
-  for (const at of [0, 16]) {
-    times.writeBigInt64LE(seconds, at);
-    times.writeBigInt64LE(nanoseconds, at + 8);
-  }
+  timeFields[0] = seconds;
+  timeFields[1] = nanoseconds;
+  timeFields[2] = seconds;
+  timeFields[3] = nanoseconds;
   const result = invoke(utimensat, dir, cString(name), times, flagsFor(name));
   if (result < 0) throw failure('change the times of', dir, name, result);
 }

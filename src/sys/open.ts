@@ -12,12 +12,14 @@ export const AT_FDCWD = -100;
 export const O_CLOEXEC = 0o2000000;
 export const O_PATH = 0o10000000;
 
+const CREATE_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 const RESOLVE_NO_MAGICLINKS = 0x02;
 const RESOLVE_NO_SYMLINKS = 0x04;
 const RESOLVE_BENEATH = 0x08;
 const RESOLVE_IN_ROOT = 0x10;
 const OPENAT2 = 437;
 const EAGAIN = 11;
+const EEXIST = 17;
 const ENOSYS = 38;
 /** A concurrent rename makes `..` fail with EAGAIN; so often in a row is no coincidence (openat2(2)). */
 const ATTEMPTS_MAX = 100;
@@ -36,6 +38,17 @@ export function openDirectory(path: ByteString): number {
 export function openAt(dir: number, name: ByteString, flags: number, mode = 0): number {
   const result = invoke(openat, dir, cString(name === '' ? ('.' as ByteString) : name), flags | O_CLOEXEC, mode);
   if (result < 0) throw failure('open', dir, name, result);
+  return result;
+}
+
+/**
+ * Makes a regular file and opens it for writing; undefined where the name exists, be it a link. `mode` is less the umask and
+ * less what the directory's default ACL takes.
+ */
+export function createAt(dir: number, name: ByteString, mode: number): number | undefined {
+  const result = invoke(openat, dir, cString(name), CREATE_FILE | O_CLOEXEC, mode);
+  if (result === -EEXIST) return undefined;
+  if (result < 0) throw failure('make the file', dir, name, result);
   return result;
 }
 

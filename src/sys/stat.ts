@@ -104,6 +104,7 @@ function readEntries<T>(fd: number, toEntry: (name: ByteString, type: number) =>
 /** struct statx, offsets as in linux/stat.h. */
 function readStatx(view: DataView): Stat {
   const mode = view.getUint16(28, true);
+  const [devMajor, devMinor] = [view.getUint32(136, true), view.getUint32(140, true)];
   const type = TYPES.get(mode >> 12);
   if (type === undefined) throw new Error(`Unknown file type in mode ${mode.toString(8)}`);
   return {
@@ -111,13 +112,23 @@ function readStatx(view: DataView): Stat {
     mode: mode & 0o7777,
     uid: view.getUint32(20, true),
     gid: view.getUint32(24, true),
-    size: Number(view.getBigUint64(40, true)),
+    size: view.getUint32(44, true) * 2 ** 32 + view.getUint32(40, true),
     mtimeNs: view.getBigInt64(112, true) * 1_000_000_000n + BigInt(view.getUint32(120, true)),
     ctimeNs: view.getBigInt64(96, true) * 1_000_000_000n + BigInt(view.getUint32(104, true)),
     nlink: view.getUint32(16, true),
-    dev: (BigInt(view.getUint32(136, true)) << 32n) | BigInt(view.getUint32(140, true)),
+    dev: deviceNumber(devMajor, devMinor),
     ino: view.getBigUint64(32, true),
     rdevMajor: view.getUint32(128, true),
     rdevMinor: view.getUint32(132, true),
   };
+}
+
+let lastDevice = { major: 0, minor: 0, number: 0n };
+
+/** Most files of a walk are on one device. */
+function deviceNumber(major: number, minor: number): bigint {
+  if (lastDevice.major !== major || lastDevice.minor !== minor) {
+    lastDevice = { major, minor, number: (BigInt(major) << 32n) | BigInt(minor) };
+  }
+  return lastDevice.number;
 }

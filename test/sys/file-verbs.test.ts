@@ -8,7 +8,7 @@ import { linkAt, makeDirectoryAt, makeNodeAt, renameAt, symlinkAt, unlinkAt } fr
 import { errnoName } from '../../src/sys/errno.ts';
 import { lockFile, unlockFile, waitForLock } from '../../src/sys/lock.ts';
 import { setModeAt, setOwnerAt, setTimesAt, syncFileSystem } from '../../src/sys/metadata.ts';
-import { AT_FDCWD, O_PATH, openAt, openBeneath, openDirectory, openInRoot } from '../../src/sys/open.ts';
+import { AT_FDCWD, createAt, O_PATH, openAt, openBeneath, openDirectory, openInRoot } from '../../src/sys/open.ts';
 import { removeTree } from '../../src/sys/remove-tree.ts';
 import { listDirectory, readLinkAt, statAt } from '../../src/sys/stat.ts';
 import { getXattrAt, imageXattrsAt, listXattrsAt, removeXattrAt, setXattrAt } from '../../src/sys/xattr.ts';
@@ -95,6 +95,28 @@ test('listDirectory() gives every byte a name may hold, in byte order, each time
   assert.deepEqual(all, [...all].sort());
   assert.deepEqual(listDirectory(fd), all);
   closeSync(fd);
+});
+
+test('createAt() makes what is not there, and takes neither a file nor a link that is', () => {
+  const fd = createAt(dir, b('created'), 0o600);
+  if (fd === undefined) assert.fail('there was nothing');
+  closeSync(fd);
+  assert.equal(statAt(dir, b('created'))?.mode, 0o600);
+  assert.equal(createAt(dir, b('created'), 0o600), undefined);
+  symlinkSync('nowhere', `${root}/dangling-new`);
+  assert.equal(createAt(dir, b('dangling-new'), 0o600), undefined);
+  assert.equal(statAt(dir, b('nowhere')), undefined);
+  assert.throws(() => createAt(dir, b('missing/file'), 0o600), isErrno('ENOENT'));
+});
+
+test('names longer than the buffers that are used again and again reach the kernel whole', () => {
+  assert.throws(() => statAt(dir, b('x'.repeat(4095))), isErrno('ENAMETOOLONG'));
+  assert.throws(() => statAt(dir, b(`${'x/'.repeat(4000)}x`)), isErrno('ENAMETOOLONG'));
+  const [from, to] = [b('f'.repeat(255)), b('t'.repeat(255))];
+  writeFileSync(`${root}/${from}`, '');
+  renameAt(dir, from, dir, to);
+  assert.equal(statAt(dir, from), undefined);
+  assert.equal(statAt(dir, to)?.type, 'file');
 });
 
 test('openBeneath() refuses links anywhere; openInRoot() resolves them inside', () => {

@@ -2,19 +2,19 @@
  * The changes of one layer as files in an overlay upper directory. What an archive asks for stays inside: parents are resolved
  * as in a root by descriptors, names are created and never opened if they exist, and metadata is set without following links.
  */
-import { closeSync, constants, ftruncateSync } from 'node:fs';
+import { closeSync, constants, ftruncateSync, readSync } from 'node:fs';
 import { TsbuildError, unreachable } from '../errors.ts';
 import { copyRange, writeFully } from '../sys/copy.ts';
 import { linkAt } from '../sys/entries.ts';
 import { setTimesAt } from '../sys/metadata.ts';
-import { openAt } from '../sys/open.ts';
+import { createAt, openAt } from '../sys/open.ts';
 import { isWhiteout, makeWhiteoutAt } from '../sys/overlay-marks.ts';
 import { type Stat, statAt } from '../sys/stat.ts';
 import { imageXattrsAt } from '../sys/xattr.ts';
 import { type ByteString, display, nameOf, parentOf } from '../tree/byte-string.ts';
 import type { AddChange, Changeset, Content } from '../tree/change.ts';
 import type { FileTree } from '../tree/file-tree.ts';
-import { dropXattrs, makeEntry, setMetadata, UpperDirectory, type UpperPlace } from './upper-directory.ts';
+import { dropXattrs, makeEntry, setMetadata, setMetadataOfNew, UpperDirectory, type UpperPlace } from './upper-directory.ts';
 
 export interface ApplyChangesOptions {
   /** What is below the upper directory; absent, nothing is. A whiteout of what it does not have is left out. */
@@ -30,10 +30,14 @@ interface Work {
   bytes: number;
 }
 
-const CREATE_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 const ROOT = '' as ByteString;
 const HOLE_BYTES = 1 << 16;
 const ZEROS = Buffer.alloc(HOLE_BYTES);
+/** Up to this size, a read and a write cost less than asking the kernel to copy. */
+const SMALL_BYTES_MAX = 1 << 16;
+
+/** For small files: one more byte, to see that there is none. */
+let smallBuffer: Buffer | undefined;
 
 /**
  * `upperFd` is a directory with nothing in it yet that only this call writes to; the changes may come in any order. A deletion
@@ -68,6 +72,7 @@ function describeRoot({ upper }: Work, change: AddChange): void {
 }
 
 async function add(work: Work, change: AddChange): Promise<void> {
+  if (change.node.type === 'file' && change.hardLinkTo === undefined) return await addFile(work, change);
   const { upper } = work;
   const name = nameOf(change.path);
   // The target first: finding it may make directories, and the walk is then elsewhere.
@@ -89,7 +94,6 @@ async function add(work: Work, change: AddChange): Promise<void> {
     }
     const lower = upper.clear(place, name, stat);
     if (change.node.type === 'directory') upper.makeDirectory(place, name, { ...change, lower });
-    else if (change.node.type === 'file') await writeFile(work, place, change);
     else addNode(place, name, change);
   } finally {
     if (target !== undefined) closeSync(target.dir);
@@ -148,16 +152,28 @@ function remove({ upper, options }: Work, path: ByteString): void {
     makeWhiteoutAt(place.fd, name);
 }
 
-async function writeFile(work: Work, place: UpperPlace, change: AddChange): Promise<void> {
+async function addFile(work: Work, change: AddChange): Promise<void> {
   const { node, content, path } = change;
-  const fd = openAt(place.fd, nameOf(path), CREATE_FILE, 0o600);
+  const fd = createFile(work.upper, change);
   try {
     if (node.size > 0 && content === undefined) throw new Error(`${display(path)} has ${node.size} bytes and no content`);
     if (content !== undefined) await writeContent(work, fd, { path, size: node.size, content });
-    setMetadata(fd, ROOT, change);
+    setMetadataOfNew(fd, change);
   } finally {
     closeSync(fd);
   }
+}
+
+/** Most names are new, and are made without being asked for. Setuid and its like come when the content is there. */
+function createFile(upper: UpperDirectory, { node, path }: AddChange): number {
+  const name = nameOf(path);
+  const place = upper.enter(parentOf(path));
+  const made = createAt(place.fd, name, node.mode & 0o777);
+  if (made !== undefined) return made;
+  upper.clear(place, name, statAt(place.fd, name));
+  const fd = createAt(place.fd, name, node.mode & 0o777);
+  if (fd === undefined) throw invalid(path, 'its name cannot be cleared');
+  return fd;
 }
 
 async function writeContent(work: Work, fd: number, file: { path: ByteString; size: number; content: Content }): Promise<void> {
@@ -192,12 +208,30 @@ async function writeContent(work: Work, fd: number, file: { path: ByteString; si
 function copyFile(to: number, content: Content & { kind: 'file' }, file: { path: ByteString; size: number }): void {
   const from = content.open();
   try {
+    if (file.size <= SMALL_BYTES_MAX) {
+      copySmall(from, to, file);
+      return;
+    }
     if (statAt(from, ROOT)?.size !== file.size) throw changed(file.path);
     copyRange(from, to, file.size);
     if (statAt(from, ROOT)?.size !== file.size) throw changed(file.path);
   } finally {
     closeSync(from);
   }
+}
+
+function copySmall(from: number, to: number, file: { path: ByteString; size: number }): void {
+  smallBuffer ??= Buffer.allocUnsafe(SMALL_BYTES_MAX + 1);
+  let size = 0;
+  for (let count = -1; count !== 0 && size <= file.size; size += count) {
+    count = readSync(from, smallBuffer, size, file.size + 1 - size, null);
+    // A regular file gives less than was asked for at its end only.
+    if (size + count === file.size) {
+      writeFully(to, smallBuffer.subarray(0, file.size));
+      return;
+    }
+  }
+  throw changed(file.path);
 }
 
 /** Leaves holes where whole pieces are zeros, so that a file takes no more of the disk than it took where it was made. */

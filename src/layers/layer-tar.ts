@@ -36,10 +36,13 @@ export async function* writeLayerTar(changes: Changeset, options: LayerTarOption
     options.signal?.throwIfAborted();
     const header = headerOf(change, options.clampTimeSeconds);
     if (header === undefined) continue;
-    yield* output.add(encodeTarHeader(header));
+    const block = encodeTarHeader(header);
+    if (!output.put(block)) yield* output.add(block);
     if (change.kind !== 'add' || header.size === 0) continue;
+    const padding = (BLOCK_BYTES - (header.size % BLOCK_BYTES)) % BLOCK_BYTES;
+    if (putSmallFile(change, output, padding)) continue;
     yield* writeContent(change, output);
-    yield* output.skip((BLOCK_BYTES - (header.size % BLOCK_BYTES)) % BLOCK_BYTES);
+    yield* output.skip(padding);
   }
   yield* output.skip(2 * BLOCK_BYTES);
   yield* output.finish();
@@ -101,6 +104,30 @@ async function* writeContent(change: AddChange, output: ChunkBuffer): AsyncGener
   if (left !== 0) throw changed(path);
 }
 
+/** A small file that fits into the chunk in the making, at once; false, with nothing done, for any other content. */
+function putSmallFile({ content, node, path }: AddChange, output: ChunkBuffer, padding: number): boolean {
+  if (content?.kind !== 'file' || node.size > SYNC_READ_BYTES_MAX) return false;
+  const space = output.room(node.size + padding);
+  if (space === undefined) return false;
+  const fd = content.open();
+  try {
+    const before = statAt(fd, '' as ByteString);
+    if (before?.type !== 'file' || before.size !== node.size) throw changed(path);
+    for (let at = 0; at < node.size; ) {
+      const count = readSync(fd, space, at, node.size - at, null);
+      if (count === 0) throw changed(path);
+      at += count;
+    }
+    const after = statAt(fd, '' as ByteString);
+    if (after?.size !== before.size || after.mtimeNs !== before.mtimeNs) throw changed(path);
+  } finally {
+    closeSync(fd);
+  }
+  space.fill(0, node.size);
+  output.take(space.length);
+  return true;
+}
+
 /** Reads into the chunk in the making; small files at once, the others on libuv's pool. */
 async function* writeFile(
   content: Content & { kind: 'file' },
@@ -134,6 +161,24 @@ function changed(path: ByteString): TsbuildError {
 class ChunkBuffer {
   private chunk = Buffer.alloc(CHUNK_BYTES);
   private used = 0;
+
+  /** All of `bytes`, where the chunk is not full after them; else nothing, and false. */
+  put(bytes: Buffer): boolean {
+    const space = this.room(bytes.length);
+    if (space === undefined) return false;
+    bytes.copy(space);
+    this.take(bytes.length);
+    return true;
+  }
+
+  /** Exactly `wanted` bytes, to be filled and then reported by `take`; undefined where they would fill the chunk. */
+  room(wanted: number): Buffer | undefined {
+    return this.used + wanted < CHUNK_BYTES ? this.chunk.subarray(this.used, this.used + wanted) : undefined;
+  }
+
+  take(count: number): void {
+    this.used += count;
+  }
 
   *add(bytes: Buffer): Generator<Buffer, void, undefined> {
     for (let at = 0; at < bytes.length; ) {

@@ -21,9 +21,16 @@ interface Diff {
   readonly links: Map<string, ByteString>;
 }
 
+/** Whether the walk is still in a directory. */
+interface Visit {
+  isOver: boolean;
+}
+
 /** One name in the upper directory. `below` says whether lower layers show at its place: is the parent a merged directory. */
 interface Entry {
   readonly dir: number;
+  /** Of the directory `dir`, as long as it is open. */
+  readonly visit: Visit;
   readonly name: ByteString;
   readonly path: ByteString;
   readonly below: FileNode | undefined;
@@ -45,11 +52,12 @@ export function* overlayDiff(upperFd: number, lower: FileTree): Generator<Change
   const diff: Diff = { upper: upperFd, lower, links: new Map() };
   const stat = statAt(upperFd, ROOT);
   if (stat?.type !== 'directory') throw new Error('An upper directory is a directory');
-  yield* diffDirectory(diff, { dir: upperFd, name: ROOT, path: ROOT, below: lower.stat(ROOT) }, stat);
+  yield* diffDirectory(diff, { dir: upperFd, visit: { isOver: false }, name: ROOT, path: ROOT, below: lower.stat(ROOT) }, stat);
 }
 
 function* diffDirectory(diff: Diff, entry: Entry, stat: Stat): Generator<Change, void, undefined> {
   const fd = entry.path === '' ? entry.dir : openAt(entry.dir, entry.name, OPEN_DIRECTORY);
+  const visit: Visit = { isOver: false };
   try {
     const xattrs = imageXattrs(fd, ROOT, entry.path);
     const node = fileNodeAt(fd, ROOT, stat);
@@ -61,9 +69,10 @@ function* diffDirectory(diff: Diff, entry: Entry, stat: Stat): Generator<Change,
     for (const name of listDirectory(fd)) {
       const path = join(entry.path, name);
       const below = merged === undefined || hides ? undefined : diff.lower.stat(path);
-      yield* diffEntry(diff, { dir: fd, name, path, below });
+      yield* diffEntry(diff, { dir: fd, visit, name, path, below });
     }
   } finally {
+    visit.isOver = true;
     if (fd !== entry.dir) closeSync(fd);
   }
 }
@@ -94,12 +103,12 @@ function* diffFile(diff: Diff, entry: Entry, stat: Stat): Generator<Change, void
   if (isUnchanged(diff, entry, { node, xattrs })) return;
   if (node.inode !== undefined) diff.links.set(node.inode, path);
   const added: AddChange = { kind: 'add', path, node, xattrs };
-  yield node.type === 'file' ? { ...added, content: contentBelow(diff.upper, path) } : added;
+  yield node.type === 'file' ? { ...added, content: contentOf(diff.upper, entry) } : added;
 }
 
-/** Opens when asked to, from the root, since the walk may have left the directory by then. */
-function contentBelow(upper: number, path: ByteString): Content {
-  return { kind: 'file', open: () => openBeneath(upper, path, OPEN_FILE) };
+/** Opens when asked to: from the root, where the walk has left the directory by then. */
+function contentOf(upper: number, { dir, name, path, visit }: Entry): Content {
+  return { kind: 'file', open: () => (visit.isOver ? openBeneath(upper, path, OPEN_FILE) : openAt(dir, name, OPEN_FILE)) };
 }
 
 function imageXattrs(dir: number, name: ByteString, path: ByteString): Xattrs {

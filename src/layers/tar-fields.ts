@@ -85,13 +85,18 @@ function parseBase256(block: Buffer, at: number, width: number): number {
 /** Old writers summed signed bytes; readers accept both. */
 function isChecksumRight(block: Buffer): boolean {
   let unsigned = 8 * 0x20;
-  let signed = unsigned;
+  let negative = 0;
   for (let i = 0; i < block.length; i++) {
-    if (i === CHECKSUM_AT) i += 8;
-    const byte = block[i] ?? 0;
+    const byte = block[i] as number;
     unsigned += byte;
-    signed += byte > 127 ? byte - 256 : byte;
+    if (byte > 127) negative++;
   }
+  for (let i = CHECKSUM_AT; i < CHECKSUM_AT + 8; i++) {
+    const byte = block[i] as number;
+    unsigned -= byte;
+    if (byte > 127) negative--;
+  }
+  const signed = unsigned - 256 * negative;
   const text =
     block
       .toString('latin1', CHECKSUM_AT, CHECKSUM_AT + 8)

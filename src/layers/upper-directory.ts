@@ -55,6 +55,9 @@ export class UpperDirectory implements Disposable {
    * with the lower tree's metadata where it has the directory. Throws LAYER_INVALID where a file is in the way.
    */
   enter(path: ByteString): UpperPlace {
+    // Here already, as for most entries of an archive: a step's path has no link in it.
+    const here = this.at(this.steps.length - 1);
+    if (here.path === path) return here;
     const todo = path.split('/').reverse() as ByteString[];
     let depth = 0;
     let links = 0;
@@ -237,6 +240,17 @@ export function setMetadata(dir: number, name: ByteString, entry: { node: FileNo
   const hasUserXattrs = node.type === 'file' || node.type === 'directory';
   for (const [key, value] of xattrs) if (hasUserXattrs || !key.startsWith('user.')) setXattrAt(dir, name, key, value);
   setTimesAt(dir, name, node.mtimeNs);
+}
+
+/** The same for a file just made: what the kernel gave it as it must be is not set again. */
+export function setMetadataOfNew(fd: number, entry: { node: FileNode; xattrs: Xattrs }): void {
+  const { node, xattrs } = entry;
+  const stat = statAt(fd, ROOT);
+  const isOwned = stat?.uid === node.uid && stat.gid === node.gid;
+  if (!isOwned) setOwnerAt(fd, ROOT, node.uid, node.gid);
+  if (!isOwned || stat.mode !== node.mode) setModeAt(fd, ROOT, node.mode);
+  for (const [key, value] of xattrs) setXattrAt(fd, ROOT, key, value);
+  setTimesAt(fd, ROOT, node.mtimeNs);
 }
 
 /**

@@ -177,6 +177,51 @@ for (const [name, changes] of Object.entries(REFUSED)) {
   });
 }
 
+test('applyChanges() gives a file its own owner and mode whatever its directory and the umask give to new files', async () => {
+  const shared = directory('shared', 0o2775);
+  const of = (change: AddChange, node: Partial<AddChange['node']>): AddChange => ({ ...change, node: { ...change.node, ...node } });
+  const umask = process.umask(0o077);
+  try {
+    const tree = await applied(
+      [],
+      [
+        of(shared, { gid: 50 }),
+        file('shared/root'),
+        of(file('shared/kept'), { gid: 50, mode: 0o640 }),
+        of(file('shared/set'), { uid: 7, gid: 8, mode: 0o6755 }),
+        of(file('shared/none'), { mode: 0 }),
+      ],
+    );
+    const facts = (path: string) => {
+      const { uid, gid, mode, mtime } = tree.get(path) ?? assert.fail(path);
+      return [uid, gid, mode.toString(8), mtime];
+    };
+    assert.deepEqual(facts('shared/root'), [0, 0, '644', String(NODE.mtimeNs)]);
+    assert.deepEqual(facts('shared/kept'), [0, 50, '640', String(NODE.mtimeNs)]);
+    assert.deepEqual(facts('shared/set'), [7, 8, '6755', String(NODE.mtimeNs)]);
+    assert.deepEqual(facts('shared/none'), [0, 0, '0', String(NODE.mtimeNs)]);
+  } finally {
+    process.umask(umask);
+  }
+});
+
+test('applyChanges() copies exactly as many bytes as the node says, of small files and large ones', async () => {
+  const source = join(temporaryDirectory(), 'source');
+  const copied = (path: string, size: number): AddChange => ({
+    ...file(path),
+    node: { ...NODE, size },
+    content: { kind: 'file', open: () => openSync(source, constants.O_RDONLY) },
+  });
+  for (const size of [0, 1, 65_535, 65_536, 65_537, 200_000]) {
+    writeFileSync(source, Buffer.alloc(size, 'abc'));
+    const tree = await applied([], [copied('f', size)]);
+    assert.equal(tree.get('f')?.size, size);
+    for (const wrong of [size - 1, size + 1]) {
+      if (wrong >= 0) await assert.rejects(applied([], [copied('f', wrong)]), { code: 'ERR_TSBUILD_CONTEXT_CHANGED' });
+    }
+  }
+});
+
 test('applyChanges() keeps holes', async () => {
   const upper = temporaryDirectory();
   const source = join(temporaryDirectory(), 'sparse');

@@ -37,6 +37,8 @@ class OpenContext implements DirectoryContext {
   readonly #rules: IgnoreRules;
   /** Least recently used first. */
   readonly #open = new Map<ByteString, OpenDirectory>();
+  /** The most recently used: a walk stays in a directory for many calls. */
+  #latest: { readonly path: ByteString; readonly dir: OpenDirectory } | undefined;
   readonly #includesInside = new Map<ByteString, boolean>();
 
   constructor(root: number, rules: IgnoreRules) {
@@ -94,6 +96,7 @@ class OpenContext implements DirectoryContext {
   [Symbol.dispose](): void {
     for (const { fd } of this.#open.values()) closeSync(fd);
     this.#open.clear();
+    this.#latest = undefined;
     closeSync(this.#root);
   }
 
@@ -130,8 +133,10 @@ class OpenContext implements DirectoryContext {
 
   /** undefined where `path` is no directory, or is beyond a link. */
   #directory(path: ByteString): OpenDirectory | undefined {
+    if (this.#latest?.path === path) return this.#latest.dir;
     const dir = this.#open.get(path) ?? openListable(this.#root, path);
     if (dir === undefined) return undefined;
+    this.#latest = { path, dir };
     this.#open.delete(path);
     this.#open.set(path, dir);
     if (this.#open.size > OPEN_MAX) this.#closeOldest();

@@ -2,12 +2,12 @@
  * A digest over everything that a COPY would take from its sources: names, types, modes, owners, sizes, links, devices,
  * xattrs and contents. Times do not count: touching a file is no change (row C19 of the language reference).
  */
-import { createHash, type Hash } from 'node:crypto';
+import { createHash, hash as digestOf } from 'node:crypto';
 import { closeSync, readSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { ByteString } from '../../tree/byte-string.ts';
+import { fromBuffer } from '../../tree/byte-string.ts';
 import type { FileNode, FileTree } from '../../tree/file-tree.ts';
-import { type CopySource, walkSource } from './copy-sources.ts';
+import { type CopySource, type SourceEntry, walkSource } from './copy-sources.ts';
 
 /** Remembers file digests between builds; cache/stat-index.ts is one. */
 export interface KnownDigests {
@@ -32,60 +32,62 @@ export async function contentChecksum(tree: FileTree, sources: readonly CopySour
   const buffer = Buffer.allocUnsafe(CHUNK);
   let files = 0;
   for (const source of sources) {
-    const hash = createHash('sha256');
-    field(hash, source.name);
+    const hash = createHash('sha256').update(field(source.name), 'latin1');
     for (const entry of walkSource(tree, source)) {
       if (++files % TURN_FILES === 0) await nextTurn(undefined, { signal: options.signal });
-      field(hash, entry.relative);
-      describeNode(hash, entry.node);
-      for (const [name, value] of tree.xattrs(entry.path)) {
-        field(hash, name);
-        field(hash, value);
+      let fields = field(entry.relative) + describeNode(entry.node);
+      for (const [name, value] of tree.xattrs(entry.path)) fields += field(name) + field(fromBuffer(value));
+      if (entry.node.type === 'file') {
+        const known = options.known?.get(entry.path, entry.node);
+        fields += field(known ?? (await readDigest(tree, entry, { options, buffer })));
       }
-      if (entry.node.type === 'file') field(hash, await fileDigest(tree, entry, { ...options, buffer }));
+      hash.update(fields, 'latin1');
     }
     checksums.push(hash.digest('hex'));
   }
   return checksums;
 }
 
-function describeNode(hash: Hash, node: FileNode): void {
+function describeNode(node: FileNode): string {
   const device = node.device === undefined ? '' : `${node.device.major}:${node.device.minor}`;
-  field(hash, `${node.type} ${node.mode} ${node.uid} ${node.gid} ${node.size} ${device}`);
-  field(hash, node.linkTarget ?? '');
+  return field(`${node.type} ${node.mode} ${node.uid} ${node.gid} ${node.size} ${device}`) + field(node.linkTarget ?? '');
 }
 
-/** Length first, so that no two lists of fields look the same. */
-function field(hash: Hash, value: string | Buffer): void {
-  hash.update(`${value.length}:`);
-  hash.update(typeof value === 'string' ? Buffer.from(value, 'latin1') : value);
+/** Length first, so that no two lists of fields look the same. One character is one byte. */
+function field(value: string): string {
+  return `${value.length}:${value}`;
 }
 
-interface ReadOptions extends ChecksumOptions {
+interface Reading {
+  readonly options: ChecksumOptions;
+  /** CHUNK bytes, used for one file after another. */
   readonly buffer: Buffer;
 }
 
-async function fileDigest(tree: FileTree, { path, node }: { path: ByteString; node: FileNode }, options: ReadOptions): Promise<string> {
-  const known = options.known?.get(path, node);
-  if (known !== undefined) return known;
+async function readDigest(tree: FileTree, { path, node }: SourceEntry, reading: Reading): Promise<string> {
   const startedAt = Date.now();
-  const hash = createHash('sha256');
   const fd = tree.open(path);
   try {
-    for (let read = 0, sinceTurn = 0; ; ) {
-      read = readSync(fd, options.buffer);
-      if (read === 0) break;
-      hash.update(options.buffer.subarray(0, read));
-      sinceTurn += read;
-      if (sinceTurn >= TURN) {
-        sinceTurn = 0;
-        await nextTurn(undefined, { signal: options.signal });
-      }
-    }
+    const read = readSync(fd, reading.buffer);
+    const isWhole = read === node.size && read < CHUNK;
+    const digest = isWhole ? digestOf('sha256', reading.buffer.subarray(0, read)) : await digestOfLarge(fd, read, reading);
+    reading.options.known?.set(path, node, digest, startedAt);
+    return digest;
   } finally {
     closeSync(fd);
   }
-  const digest = hash.digest('hex');
-  options.known?.set(path, node, digest, startedAt);
-  return digest;
+}
+
+/** `buffer` holds the first `start` bytes. */
+async function digestOfLarge(fd: number, start: number, { options, buffer }: Reading): Promise<string> {
+  const hash = createHash('sha256').update(buffer.subarray(0, start));
+  for (let sinceTurn = start; ; ) {
+    const read = readSync(fd, buffer);
+    if (read === 0) return hash.digest('hex');
+    hash.update(buffer.subarray(0, read));
+    sinceTurn += read;
+    if (sinceTurn < TURN) continue;
+    sinceTurn = 0;
+    await nextTurn(undefined, { signal: options.signal });
+  }
 }

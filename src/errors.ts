@@ -36,6 +36,7 @@ export const ERROR_CODES = {
   IMAGE_NOT_FOUND: 'No such image in the store or the registry',
   IMAGE_INVALID: 'An image breaks the OCI image specification',
   LAYER_INVALID: 'A layer archive is malformed or hostile',
+  ARCHIVE_INVALID: 'An archive that ADD unpacks, or that is the build context, is malformed or hostile',
   REFERENCE_INVALID: 'Not an image reference',
   PLATFORM_NOT_FOUND: 'An image has no manifest for this platform',
   RUN_FAILED: 'The command of a RUN exited with a code other than 0',

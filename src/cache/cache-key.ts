@@ -10,7 +10,7 @@ export type CacheKey = string & { readonly __cacheKey?: never };
 /** Raise it when the meaning of a step changes, so that records of older versions are never used. */
 const KEY_VERSION = 'tsbuild-step-1';
 
-export type StepIngredients = RunIngredients | CopyIngredients | WorkdirIngredients;
+export type StepIngredients = RunIngredients | CopyIngredients | AddIngredients | WorkdirIngredients;
 
 export interface RunIngredients {
   readonly kind: 'run';
@@ -34,6 +34,12 @@ export interface CopyIngredients {
   readonly cwd: string;
   readonly chown: string;
   readonly chmod: string;
+}
+
+export interface AddIngredients extends Omit<CopyIngredients, 'kind'> {
+  readonly kind: 'add';
+  /** Which archives are unpacked: `local`, `all` or `none`. */
+  readonly unpack: string;
 }
 
 export interface WorkdirIngredients {

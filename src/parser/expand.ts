@@ -8,6 +8,8 @@ export type Lookup = (name: string) => string | undefined;
 
 export interface ExpandOptions {
   readonly escape: Escape;
+  /** `literal`: quotes are characters like any other, as in the body of a here-document. */
+  readonly quotes?: 'literal' | undefined;
   /** Called for a plain `$name` or `${name}` that is not set: it becomes nothing. */
   readonly onUndefined?: ((name: string) => void) | undefined;
 }
@@ -58,14 +60,15 @@ function readUntil(reader: Reader, { stop, escapes }: { stop: Stop; escapes: Esc
   const { word } = reader;
   const plain = plainText(reader.options.escape, stop);
   const isPattern = escapes === 'keep';
+  const quotes = reader.options.quotes !== 'literal';
   while (reader.at < word.length) {
     const char = word.charAt(reader.at);
     if (char === stop) {
       reader.at++;
       return out;
     }
-    if (char === "'") add(reader, out, readSingleQuoted(reader));
-    else if (char === '"') add(reader, out, readDoubleQuoted(reader));
+    if (quotes && char === "'") add(reader, out, readSingleQuoted(reader));
+    else if (quotes && char === '"') add(reader, out, readDoubleQuoted(reader));
     else if (char === '$') addSplit(reader, out, readDollar(reader));
     else if (char === reader.options.escape) {
       const next = word.charAt(reader.at + 1);

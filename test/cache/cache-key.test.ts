@@ -40,6 +40,8 @@ describe('stepKey()', () => {
       { ...copy, sources: ['a'], destination: 'bc' },
       { ...copy, chown: '1', chmod: '' },
       { ...copy, chown: '', chmod: '1' },
+      { ...copy, kind: 'add' as const, unpack: 'local' },
+      { ...copy, kind: 'add' as const, unpack: 'none' },
     ].map(stepKey);
     assert.equal(new Set(keys).size, keys.length);
   });

@@ -8,6 +8,7 @@ import type { AddChange, Change } from '../../tree/change.ts';
 import type { FileNode, FileTree } from '../../tree/file-tree.ts';
 import { resolvePath } from '../../tree/resolve.ts';
 import { type CopySource, type SourceEntry, walkSource } from './copy-sources.ts';
+import type { FileMode } from './file-mode.ts';
 
 export interface CopyPlan {
   readonly from: FileTree;
@@ -17,7 +18,7 @@ export interface CopyPlan {
   readonly destination: string;
   readonly owner: { readonly uid: number; readonly gid: number } | undefined;
   /** New mode of files and directories. */
-  readonly chmod: number | undefined;
+  readonly chmod: FileMode | undefined;
   /** Time of directories that COPY makes: fixed, so that the layer does not depend on the clock. */
   readonly createdNs: bigint;
 }
@@ -30,7 +31,7 @@ export function* copyChanges(plan: CopyPlan): Generator<Change> {
   const made = new Map<ByteString, FileNode>();
   const links = new Map<string, ByteString>();
   const intoDirectory = target.node?.type === 'directory' || plan.destination.endsWith('/');
-  if (!intoDirectory && plan.sources.length > 1) severalIntoOne(plan.destination);
+  if (plan.sources.length > 1) needDirectory(plan.into, plan.destination);
   for (const source of plan.sources) {
     const isDirectory = source.node.type === 'directory';
     const top = !isDirectory && intoDirectory ? join(target.path, source.name) : target.path;
@@ -39,6 +40,14 @@ export function* copyChanges(plan: CopyPlan): Generator<Change> {
       yield* placeEntry({ ...plan, made, links }, entry, top);
     }
   }
+}
+
+/** Several sources need a directory to go into. Throws COPY_CONFLICT. */
+export function needDirectory(into: FileTree, destination: string): void {
+  if (destination.endsWith('/') || resolvePath(into, fromText(destination), 'follow').node?.type === 'directory') return;
+  throw new TsbuildError('COPY_CONFLICT', `Cannot copy several sources to ${destination}: it is no directory`, {
+    hint: `End the destination with a slash: ${destination}/`,
+  });
 }
 
 interface Placing extends CopyPlan {
@@ -67,7 +76,7 @@ function topDirectory(plan: Placing, entry: SourceEntry, path: ByteString, prese
 
 function copied(plan: Placing, entry: SourceEntry, path: ByteString): AddChange {
   const { inode, ...rest } = entry.node;
-  const mode = plan.chmod === undefined || rest.type === 'symlink' ? rest.mode : plan.chmod;
+  const mode = plan.chmod === undefined || rest.type === 'symlink' ? rest.mode : changedMode(plan.chmod, rest);
   const node: FileNode = { ...(rest.type === 'socket' ? { ...rest, type: 'file' as const } : rest), mode, ...plan.owner };
   const xattrs = plan.from.xattrs(entry.path);
   const hardLinkTo = inode === undefined ? undefined : plan.links.get(inode);
@@ -76,6 +85,10 @@ function copied(plan: Placing, entry: SourceEntry, path: ByteString): AddChange 
   if (node.type !== 'file') return { kind: 'add', path, node, xattrs };
   if (rest.type === 'socket') return { kind: 'add', path, node, xattrs, content: { kind: 'bytes', bytes: Buffer.alloc(0) } };
   return { kind: 'add', path, node, xattrs, content: { kind: 'file', open: () => plan.from.open(entry.path) } };
+}
+
+function changedMode(chmod: FileMode, node: FileNode): number {
+  return typeof chmod === 'number' ? chmod : chmod(node);
 }
 
 function* makeParents(plan: CopyPlan, path: ByteString, made: Map<ByteString, FileNode>): Generator<Change> {
@@ -93,7 +106,15 @@ function* makeParents(plan: CopyPlan, path: ByteString, made: Map<ByteString, Fi
 
 function newDirectory(plan: CopyPlan): FileNode {
   const { uid, gid } = plan.owner ?? { uid: 0, gid: 0 };
-  return { type: 'directory', mode: plan.chmod ?? 0o755, uid, gid, size: 0, mtimeNs: plan.createdNs, ctimeNs: plan.createdNs };
+  return {
+    type: 'directory',
+    mode: typeof plan.chmod === 'number' ? plan.chmod : 0o755,
+    uid,
+    gid,
+    size: 0,
+    mtimeNs: plan.createdNs,
+    ctimeNs: plan.createdNs,
+  };
 }
 
 function conflict(entry: SourceEntry, path: ByteString, present: FileNode | undefined): never {
@@ -105,10 +126,4 @@ function conflict(entry: SourceEntry, path: ByteString, present: FileNode | unde
       hint: 'Remove the one that is there in an earlier step, or copy to another path.',
     },
   );
-}
-
-function severalIntoOne(destination: string): never {
-  throw new TsbuildError('COPY_CONFLICT', `Cannot copy several sources to ${destination}: it is no directory`, {
-    hint: `End the destination with a slash: ${destination}/`,
-  });
 }

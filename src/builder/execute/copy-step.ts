@@ -1,69 +1,52 @@
-/** COPY: sources found and checksummed first, so that a hit reads no file twice and a miss copies what was checksummed. */
+/** COPY and ADD: sources found and checksummed first, so that a hit reads no file twice and a miss copies what was checksummed. */
 import path from 'node:path';
 import { stepKey } from '../../cache/cache-key.ts';
-import { hasWildcard, matchSources } from '../../context/match-sources.ts';
 import { TsbuildError } from '../../errors.ts';
 import { applyChanges } from '../../layers/apply-changes.ts';
-import type { CopyInstruction } from '../../parser/instruction.ts';
-import { display, fromText } from '../../tree/byte-string.ts';
+import type { AddInstruction, CopyInstruction } from '../../parser/instruction.ts';
+import type { ActiveSnapshot } from '../../snapshots/snapshotter.ts';
+import type { Change } from '../../tree/change.ts';
 import type { FileTree } from '../../tree/file-tree.ts';
 import type { StepSource } from '../plan/build-plan.ts';
+import { archiveError, isArchive, unpackChanges } from './add-archive.ts';
 import { cachedStep, type StepResult } from './cached-step.ts';
-import { contentChecksum } from './content-checksum.ts';
-import { copyChanges } from './copy-changes.ts';
-import { type CopySource, findSource } from './copy-sources.ts';
-import { snapshotOf } from './files.ts';
+import { copyChanges, needDirectory } from './copy-changes.ts';
+import type { CopySource } from './copy-sources.ts';
+import { type FileMode, parseFileMode } from './file-mode.ts';
+import { contextGroup, heredocGroup, type OpenSources, type SourceGroup, stageGroup } from './source-group.ts';
 import { CREATED_NS, type StageRun } from './stage-run.ts';
 import type { StageState } from './stage-state.ts';
 import { lookUpOwner } from './user.ts';
 
-/** A COPY with its destination absolute. */
-interface PlacedCopy {
-  readonly paths: readonly string[];
-  readonly destination: string;
-  readonly chown: string;
-  readonly chmod: string;
+type FileStep = { readonly instruction: CopyInstruction | AddInstruction; readonly from: StepSource | undefined };
+
+/** `instruction` is expanded. Throws CONTEXT_PATH_NOT_FOUND, COPY_CONFLICT, CONTEXT_CHANGED, USER_NOT_FOUND, ARCHIVE_INVALID. */
+export async function copyStep(run: StageRun, state: StageState, step: FileStep): Promise<StepResult> {
+  const { instruction } = step;
+  const cwd = state.config.WorkingDir ?? '/';
+  const { chown = '', chmod = '' } = instruction;
+  const plan = {
+    destination: absoluteDestination(instruction.destination, cwd),
+    chown,
+    chmod: parseFileMode(chmod),
+    unpack: unpackOf(instruction),
+  };
+  await using groups = sourceGroups(run, step);
+  const sources = await identities(groups.list);
+  const ingredients = { parent: state.key, sources, destination: plan.destination, cwd, chown, chmod };
+  const key = stepKey(instruction.kind === 'add' ? { kind: 'add', ...ingredients, unpack: plan.unpack } : { kind: 'copy', ...ingredients });
+  const make = async (active: ActiveSnapshot) => {
+    await copyInto(run, active, { ...plan, groups: groups.list });
+    // What was copied must be what the key says; unchanged files are known by their stat and not read again.
+    if ((await identities(groups.list)).join() !== sources.join()) throw changedContext();
+  };
+  return await cachedStep(run.resources, run.inFlight, { key, files: state.files, make });
 }
 
-/** `instruction` is expanded. Throws CONTEXT_PATH_NOT_FOUND, COPY_CONFLICT, CONTEXT_CHANGED, USER_NOT_FOUND. */
-export async function copyStep(
-  run: StageRun,
-  state: StageState,
-  step: { instruction: CopyInstruction; from: StepSource | undefined },
-): Promise<StepResult> {
-  const copy = placedCopy(step.instruction, state.config.WorkingDir ?? '/');
-  using origin = step.from === undefined ? contextOrigin(run) : stageOrigin(run, step.from);
-  const identity = await origin.identity(copy.paths);
-  const key = stepKey({
-    kind: 'copy',
-    parent: state.key,
-    sources: identity,
-    destination: copy.destination,
-    cwd: state.config.WorkingDir ?? '/',
-    chown: copy.chown,
-    chmod: copy.chmod,
-  });
-  return await cachedStep(run.resources, run.inFlight, {
-    key,
-    files: state.files,
-    async make(active) {
-      // The active snapshot is still empty: what is below it is what COPY sees.
-      using into = run.resources.snapshots.tree(active.parents.at(-1)?.name);
-      const sources = await origin.sources(copy.paths);
-      const changes = copyChanges({
-        from: await origin.tree(),
-        sources,
-        into,
-        destination: copy.destination,
-        owner: copy.chown === '' ? undefined : lookUpOwner(into, copy.chown),
-        chmod: copy.chmod === '' ? undefined : Number.parseInt(copy.chmod, 8),
-        createdNs: CREATED_NS,
-      });
-      await applyChanges(changes, active.upperFd, { lower: into, signal: run.resources.signal });
-      // What was copied must be what the key says; unchanged files are known by their stat and not read again.
-      if ((await origin.identity(copy.paths)).join() !== identity.join()) throw changedContext();
-    },
-  });
+async function identities(groups: readonly SourceGroup[]): Promise<string[]> {
+  const all: string[] = [];
+  for (const group of groups) all.push(...(await group.identity()));
+  return all;
 }
 
 function changedContext(): TsbuildError {
@@ -72,75 +55,87 @@ function changedContext(): TsbuildError {
   });
 }
 
-/** Where a COPY reads: what identifies the sources for the cache, and the sources themselves. */
-interface Origin extends Disposable {
-  identity(paths: readonly string[]): Promise<readonly string[]>;
-  sources(paths: readonly string[]): Promise<CopySource[]>;
-  tree(): Promise<FileTree>;
+interface Copying {
+  readonly groups: readonly SourceGroup[];
+  readonly destination: string;
+  readonly chown: string;
+  readonly chmod: FileMode | undefined;
+  readonly unpack: Unpack;
 }
 
-/** Files of the build context are identified by their content. */
-function contextOrigin({ resources }: StageRun): Origin {
-  const find = (paths: readonly string[]) => {
-    const tree = resources.context.tree();
-    return findSources(tree, paths, (missing) => {
-      const line = tree.why(fromText(path.posix.join('/', missing).slice(1)));
-      return line === undefined ? 'not in the build context' : `excluded by .dockerignore line ${line}`;
-    });
-  };
-  return {
-    async identity(paths) {
-      const known = resources.context.known();
-      return await contentChecksum(resources.context.tree(), await find(paths), { known, signal: resources.signal });
-    },
-    sources: find,
-    tree: async () => resources.context.tree(),
-    [Symbol.dispose]() {},
-  };
+async function copyInto({ resources }: StageRun, active: ActiveSnapshot, copying: Copying): Promise<void> {
+  // The active snapshot is still empty: what is below it is what COPY sees.
+  using into = resources.snapshots.tree(active.parents.at(-1)?.name);
+  const { chown, chmod, destination, groups } = copying;
+  const opened: OpenSources[] = [];
+  for (const group of groups) opened.push(await group.open());
+  if (opened.reduce((count, { sources }) => count + sources.length, 0) > 1) needDirectory(into, destination);
+  const owner = chown === '' ? undefined : lookUpOwner(into, chown);
+  const plan = { into, destination, owner, chmod, createdNs: CREATED_NS, signal: resources.signal };
+  const unpacking: { source?: CopySource } = {};
+  try {
+    const changes = allChanges(opened, { ...plan, unpack: copying.unpack, unpacking });
+    await applyChanges(changes, active.upperFd, { lower: into, signal: resources.signal });
+  } catch (error) {
+    throw unpacking.source === undefined ? error : archiveError(error, unpacking.source);
+  }
 }
 
-/** Files of another stage or image are identified by how that was made, so that a hit need not look at them. */
-function stageOrigin(run: StageRun, from: StepSource): Origin {
-  let opened: (FileTree & Disposable) | undefined;
-  const tree = async () => {
-    const { files } = await run.finished(from);
-    const snapshot = await snapshotOf(run.resources, files);
-    opened ??= run.resources.snapshots.tree(snapshot);
-    return opened;
-  };
-  const name = from.kind === 'stage' ? `stage ${JSON.stringify(run.plan.stages[from.index]?.name)}` : `image ${from.reference}`;
-  return {
-    identity: async (paths) => ['from', (await run.finished(from)).key, ...paths],
-    sources: async (paths) => await findSources(await tree(), paths, () => `not in ${name}`),
-    tree,
-    [Symbol.dispose]: () => opened?.[Symbol.dispose](),
-  };
+interface Placing extends Omit<Parameters<typeof copyChanges>[0], 'from' | 'sources'> {
+  readonly into: FileTree;
+  readonly unpack: Unpack;
+  /** The archive at work, for what goes wrong while it is written. */
+  readonly unpacking: { source?: CopySource };
+  readonly signal: AbortSignal;
 }
 
-/** A path without a wildcard must be there; a pattern may match nothing (row C7). */
-async function findSources(tree: FileTree, paths: readonly string[], why: (missing: string) => string): Promise<CopySource[]> {
-  const found: CopySource[] = [];
-  for (const text of paths) {
-    const matches = hasWildcard(text) ? await matchSources(tree, text) : [fromText(text)];
-    for (const match of matches) {
-      const source = findSource(tree, match);
-      if (source === undefined) {
-        throw new TsbuildError('CONTEXT_PATH_NOT_FOUND', `Cannot copy ${JSON.stringify(display(match))}: ${why(text)}`);
+async function* allChanges(groups: readonly OpenSources[], plan: Placing): AsyncGenerator<Change, void, undefined> {
+  for (const { tree: from, sources, archives } of groups) {
+    const attempt = archives !== undefined && (plan.unpack === 'all' || plan.unpack === archives);
+    if (!attempt) {
+      yield* copyChanges({ ...plan, from, sources });
+      continue;
+    }
+    for (const source of sources) {
+      if (!(await isArchive(from, source))) {
+        yield* copyChanges({ ...plan, from, sources: [source] });
+        continue;
       }
-      found.push(source);
+      plan.unpacking.source = source;
+      yield* unpackChanges({ ...plan, from, source });
+      delete plan.unpacking.source;
     }
   }
-  return found;
 }
 
-function placedCopy({ sources, destination, chown = '', chmod = '' }: CopyInstruction, cwd: string): PlacedCopy {
-  if (!/^[0-7]{0,4}$/.test(chmod)) {
-    throw new TsbuildError('UNSUPPORTED', `Cannot use --chmod=${chmod}: only an octal mode of up to four digits is supported yet`, {
-      hint: 'Write the mode as digits, such as 0644.',
-    });
+/** Which archives are unpacked: those of the context, all, or none. */
+type Unpack = 'local' | 'all' | 'none';
+
+function unpackOf(instruction: CopyInstruction | AddInstruction): Unpack {
+  if (instruction.kind === 'copy') return 'none';
+  return instruction.unpack === undefined ? 'local' : instruction.unpack ? 'all' : 'none';
+}
+
+/** One group for each run of sources that are read from one place, so that all stay in their order. */
+function sourceGroups(run: StageRun, { instruction, from }: FileStep): { list: SourceGroup[] } & AsyncDisposable {
+  const list: SourceGroup[] = [];
+  const { sources } = instruction;
+  for (let at = 0; at < sources.length; ) {
+    const kind = sources[at]?.kind;
+    const end = sources.findIndex((source, index) => index > at && source.kind !== kind);
+    const part = sources.slice(at, end === -1 ? sources.length : end);
+    const paths = part.flatMap((source) => (source.kind === 'path' ? source.path : []));
+    const heredocs = part.flatMap((source) => (source.kind === 'heredoc' ? source.heredoc : []));
+    if (heredocs.length > 0) list.push(heredocGroup(run, heredocs));
+    else list.push(from === undefined ? contextGroup(run, paths) : stageGroup(run, from, paths));
+    at += part.length;
   }
-  const paths = sources.map((source) => (source.kind === 'path' ? source.path : ''));
-  return { paths, destination: absoluteDestination(destination, cwd), chown, chmod };
+  return {
+    list,
+    async [Symbol.asyncDispose]() {
+      for (const group of list) await group[Symbol.asyncDispose]();
+    },
+  };
 }
 
 /** Keeps what says "directory": a trailing slash, `.`, or nothing. */

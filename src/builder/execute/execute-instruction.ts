@@ -49,6 +49,7 @@ async function makeFiles(run: StageRun, { before, state, instruction, step }: Ma
     case 'run':
       return await runStep(run, state, { instruction, label: step.label });
     case 'copy':
+    case 'add':
       return await copyStep(run, before, { instruction, from: step.from });
     case 'workdir':
       return await workdirStep(run, state);

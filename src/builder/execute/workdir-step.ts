@@ -39,9 +39,10 @@ function ownerOf(tree: FileTree, user: string): { uid: number; gid: number } {
   }
 }
 
-type Made = { readonly owner: { readonly uid: number; readonly gid: number }; readonly createdNs: bigint };
+export type Made = { readonly owner: { readonly uid: number; readonly gid: number }; readonly createdNs: bigint };
 
-function missingDirectories(tree: FileTree, path: ByteString, made: Made): Change[] {
+/** What is to be made so that `path`, clean and without links, is a directory. Throws COPY_CONFLICT. */
+export function missingDirectories(tree: FileTree, path: ByteString, made: Made): Change[] {
   const present = tree.stat(path);
   if (present?.type === 'directory') return [];
   if (present !== undefined) {

@@ -1,7 +1,8 @@
 /** Expands the words of an instruction where the language says so. Source: Dockerfile reference "Environment replacement". */
 import { TsbuildError } from '../../errors.ts';
 import { type ExpandOptions, expandWord, expandWords, type Lookup } from '../../parser/expand.ts';
-import type { CopySource, Pair, Word } from '../../parser/instruction.ts';
+import { heredocContent } from '../../parser/heredoc.ts';
+import type { CopySource, Heredoc, Pair, Word } from '../../parser/instruction.ts';
 import type { StageInstruction } from './build-plan.ts';
 
 /**
@@ -11,6 +12,8 @@ import type { StageInstruction } from './build-plan.ts';
  */
 export function expandInstruction(instruction: StageInstruction, lookup: Lookup, options: ExpandOptions): StageInstruction {
   const expand = (word: Word): string => expandWord(word, lookup, options);
+  const expandBody = (body: string): string =>
+    expandWord(body, lookup, { escape: '\\', quotes: 'literal', onUndefined: options.onUndefined });
   switch (instruction.kind) {
     case 'env':
     case 'label':
@@ -18,9 +21,9 @@ export function expandInstruction(instruction: StageInstruction, lookup: Lookup,
     case 'arg':
       return { ...instruction, declarations: instruction.declarations.map(({ key, value }) => ({ key: expand(key), value })) };
     case 'copy':
-      return { ...instruction, ...expandPaths(instruction, expand) };
+      return { ...instruction, ...expandPaths(instruction, expand, expandBody) };
     case 'add':
-      return { ...instruction, ...expandPaths(instruction, expand), checksum: optional(instruction.checksum, expand) };
+      return { ...instruction, ...expandPaths(instruction, expand, expandBody), checksum: optional(instruction.checksum, expand) };
     case 'workdir':
       return { ...instruction, path: expand(instruction.path) };
     case 'user':
@@ -49,13 +52,25 @@ interface Paths {
   readonly chmod: Word | undefined;
 }
 
-function expandPaths({ sources, destination, chown, chmod }: Paths, expand: (word: Word) => string): Paths {
+type Expand = (word: Word) => string;
+
+function expandPaths({ sources, destination, chown, chmod }: Paths, expand: Expand, expandBody: Expand): Paths {
   return {
-    sources: sources.map((source) => (source.kind === 'path' ? { kind: 'path', path: expand(source.path) } : source)),
+    sources: sources.map((source) =>
+      source.kind === 'path'
+        ? { kind: 'path', path: expand(source.path) }
+        : { kind: 'heredoc', heredoc: expandHeredoc(source.heredoc, expandBody) },
+    ),
     destination: expand(destination),
     chown: optional(chown, expand),
     chmod: optional(chmod, expand),
   };
+}
+
+/** The content as it will be in the file: tabs stripped first, as they are part of what is written and not of a value. */
+function expandHeredoc(heredoc: Heredoc, expandBody: Expand): Heredoc {
+  const content = heredocContent(heredoc);
+  return { ...heredoc, body: heredoc.expand ? expandBody(content) : content, chomp: false, expand: false };
 }
 
 function expandPair({ key, value }: Pair, kind: 'env' | 'label', expand: (word: Word) => string): Pair {

@@ -24,7 +24,7 @@ export function needSupported(dockerfile: Dockerfile, instruction: StageInstruct
 function findUnsupported(instruction: StageInstruction): Unsupported | undefined {
   switch (instruction.kind) {
     case 'add':
-      return { what: 'ADD', part: { kind: 'keyword' }, hint: addHint(instruction) };
+      return findInAdd(instruction);
     case 'onbuild':
       return { what: 'ONBUILD', part: { kind: 'keyword' } };
     case 'run':
@@ -52,16 +52,16 @@ function findInCopy(instruction: CopyInstruction): Unsupported | undefined {
   if (instruction.link) return { ...flag('COPY', 'link'), hint: 'Leave --link away: the image has the same files.' };
   if (instruction.parents) return flag('COPY', 'parents');
   if (instruction.exclude.length > 0) return { ...flag('COPY', 'exclude'), hint: 'Use a .dockerignore file.' };
-  const hasHeredoc = instruction.sources.some(({ kind }) => kind === 'heredoc');
-  return hasHeredoc ? { what: 'COPY with a heredoc', hint: 'Write the file in a RUN, such as RUN cat <<EOF > /file.' } : undefined;
+  return undefined;
 }
 
-/** Where COPY would do the same, say so. */
-function addHint({ sources }: AddInstruction): string {
-  const isPlain = sources.every(
-    (source) => source.kind === 'path' && !/^[a-z]+:\/\/|^git@|\.git(?:#|$)|\.(?:tar|tgz|tbz2?|txz)\b/.test(source.path),
-  );
-  return isPlain ? 'Use COPY for files and directories of the build context.' : 'Fetch or unpack it in a RUN.';
+function findInAdd({ link, exclude, keepGitDir, checksum, sources }: AddInstruction): Unsupported | undefined {
+  if (link) return { ...flag('ADD', 'link'), hint: 'Leave --link away: the image has the same files.' };
+  if (exclude.length > 0) return { ...flag('ADD', 'exclude'), hint: 'Use a .dockerignore file.' };
+  if (keepGitDir) return flag('ADD', 'keep-git-dir');
+  if (checksum !== undefined) return flag('ADD', 'checksum');
+  const isRemote = sources.some((source) => source.kind === 'path' && /^[a-z+]+:\/\/|^git@/i.test(source.path));
+  return isRemote ? { what: 'ADD of a URL', hint: 'Fetch it in a RUN.' } : undefined;
 }
 
 function flag(keyword: string, name: string): Unsupported {

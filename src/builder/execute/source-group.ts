@@ -1,0 +1,89 @@
+/** Sources of a COPY or ADD that are read from one tree: what names them for the cache, and then the files themselves. */
+import { createHash } from 'node:crypto';
+import path from 'node:path';
+import { hasWildcard, matchSources } from '../../context/match-sources.ts';
+import { TsbuildError } from '../../errors.ts';
+import type { Heredoc } from '../../parser/instruction.ts';
+import { display, fromText } from '../../tree/byte-string.ts';
+import type { FileTree } from '../../tree/file-tree.ts';
+import type { StepSource } from '../plan/build-plan.ts';
+import { contentChecksum } from './content-checksum.ts';
+import { type CopySource, findSource } from './copy-sources.ts';
+import { snapshotOf } from './files.ts';
+import { heredocTree } from './heredoc-tree.ts';
+import type { StageRun } from './stage-run.ts';
+
+export interface SourceGroup extends AsyncDisposable {
+  /** Asked for first: it goes into the step's key. */
+  identity(): Promise<readonly string[]>;
+  /** Asked for only where the cache does not have the step. */
+  open(): Promise<OpenSources>;
+}
+
+export interface OpenSources {
+  readonly tree: FileTree;
+  readonly sources: readonly CopySource[];
+  /** Where an archive among the sources comes from; undefined: it is a file like any other. */
+  readonly archives?: 'local' | 'remote';
+}
+
+/** Files of the build context are identified by their content. */
+export function contextGroup({ resources }: StageRun, paths: readonly string[]): SourceGroup {
+  const { context, signal } = resources;
+  const find = async () => {
+    const tree = context.tree();
+    return await findSources(tree, paths, (missing) => {
+      const line = tree.why(fromText(path.posix.join('/', missing).slice(1)));
+      return line === undefined ? 'not in the build context' : `excluded by .dockerignore line ${line}`;
+    });
+  };
+  return {
+    identity: async () => await contentChecksum(context.tree(), await find(), { known: context.known(), signal }),
+    open: async () => ({ tree: context.tree(), sources: await find(), archives: 'local' }),
+    async [Symbol.asyncDispose]() {},
+  };
+}
+
+/** Files of another stage or image are identified by how that was made, so that a hit need not look at them. */
+export function stageGroup(run: StageRun, from: StepSource, paths: readonly string[]): SourceGroup {
+  let opened: (FileTree & Disposable) | undefined;
+  const name = from.kind === 'stage' ? `stage ${JSON.stringify(run.plan.stages[from.index]?.name)}` : `image ${from.reference}`;
+  return {
+    identity: async () => ['from', (await run.finished(from)).key, ...paths],
+    async open() {
+      const { files } = await run.finished(from);
+      opened ??= run.resources.snapshots.tree(await snapshotOf(run.resources, files));
+      return { tree: opened, sources: await findSources(opened, paths, () => `not in ${name}`) };
+    },
+    async [Symbol.asyncDispose]() {
+      opened?.[Symbol.dispose]();
+    },
+  };
+}
+
+/** Here-documents, expanded: each is a file with the name of its delimiter. */
+export function heredocGroup({ resources }: StageRun, heredocs: readonly Heredoc[]): SourceGroup {
+  return {
+    identity: async () => heredocs.flatMap(({ name, body }) => ['heredoc', name, createHash('sha256').update(body).digest('hex')]),
+    async open() {
+      return heredocTree(heredocs, resources.store.root);
+    },
+    async [Symbol.asyncDispose]() {},
+  };
+}
+
+/** A path without a wildcard must be there; a pattern may match nothing (row C7). */
+async function findSources(tree: FileTree, paths: readonly string[], why: (missing: string) => string): Promise<CopySource[]> {
+  const found: CopySource[] = [];
+  for (const text of paths) {
+    const matches = hasWildcard(text) ? await matchSources(tree, text) : [fromText(text)];
+    for (const match of matches) {
+      const source = findSource(tree, match);
+      if (source === undefined) {
+        throw new TsbuildError('CONTEXT_PATH_NOT_FOUND', `Cannot copy ${JSON.stringify(display(match))}: ${why(text)}`);
+      }
+      found.push(source);
+    }
+  }
+  return found;
+}

@@ -2,6 +2,7 @@
 import { openBench } from './_workload.ts';
 import { cachedBuild } from './cached-build.ts';
 import { largeLayer } from './large-layer.ts';
+import { manyFiles } from './many-files.ts';
 import { peers } from './peers.ts';
 import { trivialRun } from './trivial-run.ts';
 
@@ -9,6 +10,7 @@ const WORKLOADS = new Map([
   ['trivial-run', trivialRun],
   ['cached-build', cachedBuild],
   ['large-layer', largeLayer],
+  ['many-files', manyFiles],
   ['peers', peers],
 ]);
 

@@ -7,6 +7,7 @@ cd "$(dirname "$0")/.."
 main() {
   local version status=0
   work=$(mktemp -d)
+  chmod 755 "$work" # some tests run it as an ordinary user
   trap 'rm -rf "$work"' EXIT
   [ -f dist/cli.js ] || npm run --silent build
   npx tsc -p . --outDir ".build-node-versions"

@@ -8,7 +8,9 @@ import type { ActiveSnapshot } from '../../snapshots/snapshotter.ts';
 import type { Change } from '../../tree/change.ts';
 import type { FileTree } from '../../tree/file-tree.ts';
 import type { StepSource } from '../plan/build-plan.ts';
+import { isGitSource } from '../plan/unsupported.ts';
 import { archiveError, isArchive, unpackChanges } from './add-archive.ts';
+import { downloadGroup } from './add-download.ts';
 import { cachedStep, type StepResult } from './cached-step.ts';
 import { copyChanges, needDirectory } from './copy-changes.ts';
 import type { CopySource } from './copy-sources.ts';
@@ -120,13 +122,20 @@ function unpackOf(instruction: CopyInstruction | AddInstruction): Unpack {
 function sourceGroups(run: StageRun, { instruction, from }: FileStep): { list: SourceGroup[] } & AsyncDisposable {
   const list: SourceGroup[] = [];
   const { sources } = instruction;
+  const checksum = checksumOf(instruction);
   for (let at = 0; at < sources.length; ) {
-    const kind = sources[at]?.kind;
-    const end = sources.findIndex((source, index) => index > at && source.kind !== kind);
+    const kind = placeOf(instruction, sources[at]);
+    const end = kind === 'url' ? at + 1 : sources.findIndex((source, index) => index > at && placeOf(instruction, source) !== kind);
     const part = sources.slice(at, end === -1 ? sources.length : end);
     const paths = part.flatMap((source) => (source.kind === 'path' ? source.path : []));
-    const heredocs = part.flatMap((source) => (source.kind === 'heredoc' ? source.heredoc : []));
-    if (heredocs.length > 0) list.push(heredocGroup(run, heredocs));
+    if (kind === 'heredoc')
+      list.push(
+        heredocGroup(
+          run,
+          part.flatMap((source) => (source.kind === 'heredoc' ? source.heredoc : [])),
+        ),
+      );
+    else if (kind === 'url') list.push(downloadGroup(run, paths.join(), checksum));
     else list.push(from === undefined ? contextGroup(run, paths) : stageGroup(run, from, paths));
     at += part.length;
   }
@@ -136,6 +145,23 @@ function sourceGroups(run: StageRun, { instruction, from }: FileStep): { list: S
       for (const group of list) await group[Symbol.asyncDispose]();
     },
   };
+}
+
+/** Where a source, expanded, is read. Throws UNSUPPORTED for git repositories. */
+function placeOf(
+  { kind }: CopyInstruction | AddInstruction,
+  source: CopyInstruction['sources'][number] | undefined,
+): 'path' | 'url' | 'heredoc' {
+  if (source?.kind !== 'path') return 'heredoc';
+  if (kind === 'copy') return 'path';
+  if (isGitSource(source.path)) throw new TsbuildError('UNSUPPORTED', 'Cannot add a git repository: it is not supported yet');
+  return /^https?:\/\//i.test(source.path) ? 'url' : 'path';
+}
+
+function checksumOf(instruction: CopyInstruction | AddInstruction): string | undefined {
+  if (instruction.kind !== 'add' || instruction.checksum === undefined) return undefined;
+  if (instruction.sources.length === 1 && placeOf(instruction, instruction.sources[0]) === 'url') return instruction.checksum;
+  throw new TsbuildError('DOCKERFILE_SYNTAX', 'Cannot use --checksum: it is for one source that is a URL');
 }
 
 /** Keeps what says "directory": a trailing slash, `.`, or nothing. */

@@ -55,13 +55,17 @@ function findInCopy(instruction: CopyInstruction): Unsupported | undefined {
   return undefined;
 }
 
-function findInAdd({ link, exclude, keepGitDir, checksum, sources }: AddInstruction): Unsupported | undefined {
+/** As Docker tells a git repository from a file: by scheme, or by a path that ends with `.git`. */
+export function isGitSource(path: string): boolean {
+  return /^(?:git|ssh):\/\/|^[\w.-]+@[\w.-]+:|^https?:\/\/[^?#]*\.git(?:[?#]|$)/i.test(path);
+}
+
+function findInAdd({ link, exclude, keepGitDir, sources }: AddInstruction): Unsupported | undefined {
   if (link) return { ...flag('ADD', 'link'), hint: 'Leave --link away: the image has the same files.' };
   if (exclude.length > 0) return { ...flag('ADD', 'exclude'), hint: 'Use a .dockerignore file.' };
   if (keepGitDir) return flag('ADD', 'keep-git-dir');
-  if (checksum !== undefined) return flag('ADD', 'checksum');
-  const isRemote = sources.some((source) => source.kind === 'path' && /^[a-z+]+:\/\/|^git@/i.test(source.path));
-  return isRemote ? { what: 'ADD of a URL', hint: 'Fetch it in a RUN.' } : undefined;
+  const isGit = sources.some((source) => source.kind === 'path' && isGitSource(source.path));
+  return isGit ? { what: 'ADD of a git repository', hint: 'Clone it in a RUN.' } : undefined;
 }
 
 function flag(keyword: string, name: string): Unsupported {

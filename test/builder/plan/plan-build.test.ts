@@ -125,7 +125,7 @@ test('a plan is plain data', () => {
 for (const [instruction, what] of [
   ['ADD --link a b', 'ADD --link'],
   ['ADD --exclude=x a b', 'ADD --exclude'],
-  ['ADD https://example.com/x b', 'ADD of a URL'],
+  ['ADD https://example.com/x.git#main b', 'ADD of a git repository'],
   ['ONBUILD RUN x', 'ONBUILD'],
   ['RUN --mount=type=cache,target=/x y', 'RUN --mount'],
   ['RUN --network=host y', 'RUN --network=host'],

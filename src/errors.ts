@@ -28,6 +28,7 @@ export const ERROR_CODES = {
   EXPANSION: 'A variable cannot be expanded',
   STAGE_NOT_FOUND: 'No such stage',
   STAGE_CYCLE: 'A stage depends on a later stage or on itself',
+  CHECK_FAILED: 'The Dockerfile makes errors of what its check finds',
   CONTEXT_NOT_FOUND: 'The build context cannot be read',
   CONTEXT_PATH_NOT_FOUND: 'COPY names a path that is not there',
   CONTEXT_CHANGED: 'A file of the build context changed while it was read',

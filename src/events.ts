@@ -58,6 +58,8 @@ export interface TransferEvent {
 export interface WarningEvent {
   readonly kind: 'warning';
   readonly message: string;
+  /** The lint rule that found it (docs/rules). */
+  readonly rule?: string;
   readonly hint?: string;
 }
 

@@ -17,19 +17,30 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   const dockerfile = parseDockerfile(source.text, source);
   await using session = await openSession(options);
   const plan = planBuild(dockerfile, planOptions(session, options));
-  announce(session, plan);
+  await announce(session, plan, options);
   using resources = buildResources(session, options);
   const result = await executePlan(plan, resources);
   const image = await assembleResult(resources, result, options.labels ?? {});
   return await exportImage(session, image, { names, push: options.push === true });
 }
 
+export type { Outline, OutlineArg, OutlineMount } from './builder/plan/outline.ts';
+export type { Target } from './builder/plan/targets.ts';
 export { TsbuildError } from './errors.ts';
 export type { BuildEvent, Emit } from './events.ts';
 export type { Digest } from './oci/digest.ts';
 export type { ImageConfig } from './oci/image-config.ts';
 export type { BuildOptions, BuildResult } from './operations/build.ts';
+export {
+  type CheckedSource,
+  type CheckOptions,
+  type CheckResult,
+  checkDockerfile,
+  listTargets,
+  outlineDockerfile,
+} from './operations/check.ts';
 export { type ImageDetails, type ImageSummary, inspectImage, listImages, removeImage, tagImage } from './operations/images.ts';
 export { type RunOptions, type RunResult, runImage } from './operations/run-image.ts';
 export { importImage, pullImage, pushImage, saveImage } from './operations/transfer.ts';
+export type { LintWarning } from './parser/lint/lint-dockerfile.ts';
 export type { CommonOptions } from './session.ts';

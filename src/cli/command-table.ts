@@ -17,6 +17,9 @@ export interface Flags {
   readonly file?: string;
   readonly target?: string;
   readonly buildArg?: readonly string[];
+  readonly buildArgFile?: readonly string[];
+  readonly call?: string;
+  readonly check?: boolean;
   readonly label?: readonly string[];
   readonly addHost?: readonly string[];
   /** false where `--no-cache` is given. */
@@ -66,6 +69,9 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: '-f, --file <path>', description: 'the Dockerfile (default: CONTEXT/Dockerfile)' },
       { flags: '--target <stage>', description: 'stop at this stage' },
       { flags: '--build-arg <key=value>', description: 'set an ARG; KEY alone takes the value of the environment', kind: 'repeatable' },
+      { flags: '--build-arg-file <file>', description: 'set ARGs from KEY=VALUE lines; --build-arg wins', kind: 'repeatable' },
+      { flags: '--check', description: 'look for mistakes in the Dockerfile, and build nothing' },
+      { flags: '--call <method>', description: 'build, check, outline or targets; with ,format=json for programs' },
       { flags: '--label <key=value>', description: 'set a label of the image', kind: 'repeatable' },
       { flags: '--add-host <name:address>', description: 'add a line to /etc/hosts of every RUN', kind: 'repeatable' },
       { flags: '--no-cache', description: 'run every step' },

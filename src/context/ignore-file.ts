@@ -47,6 +47,11 @@ export function mayIncludeInside(rules: IgnoreRules, path: string): boolean {
   return rules.rules.some((rule) => rule.action === 'include' && rule.pattern.mayMatchInside(path));
 }
 
+/** Whether nothing of `path` is left: neither itself nor something inside. */
+export function hidesWhole(rules: IgnoreRules, path: string): boolean {
+  return ignored(rules, path).ignored && !mayIncludeInside(rules, path);
+}
+
 /** A comment starts in the first column, before spaces are trimmed. */
 function parseLine(line: string, where: string): Omit<IgnoreRule, 'line'> | undefined {
   if (line.startsWith('#')) return undefined;

@@ -19,6 +19,7 @@ import { formatReference, parseNewName, type Reference } from '../oci/reference.
 import { parseHost } from '../sandbox/network/hosts-file.ts';
 import type { CommonOptions, Session } from '../session.ts';
 import { baseImage } from './base-image.ts';
+import { warnOfFindings } from './check.ts';
 
 export interface BuildOptions extends CommonOptions {
   /** Directory that COPY reads. */
@@ -88,13 +89,17 @@ export function planOptions(session: Session, options: BuildOptions): PlanOption
   return { target: options.target, buildArgs, platform: session.platform, buildPlatform: session.platform };
 }
 
-/** Says what will be done, and what the Dockerfile's author may not have meant. */
-export function announce({ emit }: Session, plan: BuildPlan): void {
+/** Says what will be done, and what the Dockerfile's author may not have meant. Throws CHECK_FAILED where that is an error. */
+export async function announce(session: Session, plan: BuildPlan, options: BuildOptions): Promise<void> {
+  const { emit } = session;
   emit({ kind: 'plan', stages: plan.stages.map(({ name, steps }) => ({ name, steps: steps.map(({ label }) => label) })) });
   const { file, warnings } = plan.dockerfile;
-  for (const { message, range } of warnings) emit({ kind: 'warning', message: `${file}:${range.startLine}: ${message}` });
+  for (const { message, range, rule } of warnings) {
+    if (rule === undefined) emit({ kind: 'warning', message: `${file}:${range.startLine}: ${message}` });
+  }
   const unused = unusedBuildArgs(plan, plan.args.buildArgs);
   if (unused.length > 0) emit({ kind: 'warning', message: `No ARG takes the build argument ${unused.join(', ')}` });
+  await warnOfFindings(session, plan, options);
 }
 
 /** Names the image in the store and, where asked for, pushes it under each name. */

@@ -51,6 +51,8 @@ export interface Directive {
 }
 
 export interface ParseWarning {
+  /** The lint rule that shows it (`lint/rules.ts`), if it can be switched off by one. */
+  readonly rule?: string;
   readonly message: string;
   readonly range: SourceRange;
 }

@@ -5,7 +5,7 @@ import type { Directive, Dockerfile, Instruction, ParseWarning } from './instruc
 import type { DockerfileText } from './location.ts';
 import { parseInstruction } from './parse-instruction.ts';
 import { readRawInstruction, syntaxError } from './raw-instruction.ts';
-import { segment, splitLines } from './segment.ts';
+import { type Segment, segment, splitLines } from './segment.ts';
 
 const BYTE_ORDER_MARK = '\ufeff';
 /** Frontends whose language is the one that this parser reads. */
@@ -25,7 +25,7 @@ export function parseDockerfile(text: string, options: { readonly file: string }
   const instructions: Instruction[] = [];
   let staged = false;
   for (const part of segment({ ...source, lines })) {
-    if (part.blankLine !== undefined) warn(`Line ${part.blankLine} is empty inside a line continuation`, part.range);
+    if (part.blankLine !== undefined) warnings.push(emptyContinuation(part, part.blankLine, lines));
     const raw = readRawInstruction(part, source, warn);
     const instruction = parseInstruction(raw);
     staged ||= instruction.kind === 'from';
@@ -43,6 +43,17 @@ export function parseDockerfile(text: string, options: { readonly file: string }
       locationOfEnd(source, instructions),
     );
   return { ...source, directives, instructions, warnings };
+}
+
+/** Placed at the line that ends the continuation, as BuildKit does. */
+function emptyContinuation({ headEndLine }: Segment, blankLine: number, lines: readonly string[]): ParseWarning {
+  const range = {
+    startLine: headEndLine,
+    startColumn: 0,
+    endLine: headEndLine,
+    endColumn: (lines[headEndLine - 1] ?? '').trimEnd().length,
+  };
+  return { rule: 'NoEmptyContinuation', message: `Line ${blankLine} is empty inside a line continuation`, range };
 }
 
 function emptiness(text: string, instructions: readonly Instruction[]): string {

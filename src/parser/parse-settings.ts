@@ -26,9 +26,7 @@ export function parseStopsignal(raw: RawInstruction): StopsignalInstruction {
 }
 
 export function parseMaintainer(raw: RawInstruction): MaintainerInstruction {
-  const name = restOf(raw, 'a name');
-  raw.warn('MAINTAINER is deprecated: use LABEL org.opencontainers.image.authors="..."');
-  return { kind: 'maintainer', ...baseOf(raw), name };
+  return { kind: 'maintainer', ...baseOf(raw), name: restOf(raw, 'a name') };
 }
 
 export function parseExpose(raw: RawInstruction): ExposeInstruction {

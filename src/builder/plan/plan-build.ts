@@ -4,11 +4,10 @@ import type { Platform } from '../../oci/platform.ts';
 import { expandWord } from '../../parser/expand.ts';
 import type { ArgInstruction, Dockerfile } from '../../parser/instruction.ts';
 import { locate } from '../../parser/location.ts';
-import { didYouMean } from '../../parser/suggest.ts';
 import { platformArgs } from './build-args.ts';
 import type { ArgSources, BuildPlan, Stage, StageBase, Step } from './build-plan.ts';
 import { resolveBase, resolveCopySource } from './resolve-source.ts';
-import { findStage, type SourceStage, splitStages } from './source-stages.ts';
+import { chooseTarget, type SourceStage, splitStages } from './source-stages.ts';
 import { needSupported } from './unsupported.ts';
 
 export interface PlanOptions {
@@ -55,20 +54,6 @@ interface Draft {
   readonly base: StageBase;
   /** By position in `source.instructions`: where a COPY --from reads. */
   readonly sources: ReadonlyMap<number, Exclude<StageBase, { kind: 'scratch' }>>;
-}
-
-function chooseTarget(stages: readonly SourceStage[], target: string | undefined): SourceStage {
-  const last = stages.at(-1);
-  if (last === undefined) throw new Error('A parsed Dockerfile has a stage');
-  if (target === undefined || target === '') return last;
-  const found = findStage(stages, target);
-  if (found !== undefined) return found;
-  const names = stages.flatMap(({ from }) => from.as ?? []);
-  const known = names.length === 0 ? 'no stage has a name' : `stages: ${names.slice(0, 20).join(', ')}`;
-  throw new TsbuildError(
-    'STAGE_NOT_FOUND',
-    `Cannot find stage ${JSON.stringify(target.slice(0, 200))} in --target (${known})${didYouMean(target, names)}`,
-  );
 }
 
 /** ARGs before the first FROM, in order: `--build-arg` wins over the default, which is then not even looked at. */

@@ -1,5 +1,7 @@
 /** The stages of a Dockerfile as written: needed or not, nothing resolved. */
+import { TsbuildError } from '../../errors.ts';
 import type { ArgInstruction, Dockerfile, FromInstruction } from '../../parser/instruction.ts';
+import { didYouMean } from '../../parser/suggest.ts';
 import type { StageInstruction } from './build-plan.ts';
 
 export interface SourceStage {
@@ -35,8 +37,23 @@ export function splitStages(dockerfile: Dockerfile): { globals: ArgInstruction[]
   return { globals, stages };
 }
 
+/** The stage that is built: the last one where `target` names none. Throws STAGE_NOT_FOUND. */
+export function chooseTarget<S extends Pick<SourceStage, 'from'>>(stages: readonly S[], target: string | undefined): S {
+  const last = stages.at(-1);
+  if (last === undefined) throw new Error('A parsed Dockerfile has a stage');
+  if (target === undefined || target === '') return last;
+  const found = findStage(stages, target);
+  if (found !== undefined) return found;
+  const names = stages.flatMap(({ from }) => from.as ?? []);
+  const known = names.length === 0 ? 'no stage has a name' : `stages: ${names.slice(0, 20).join(', ')}`;
+  throw new TsbuildError(
+    'STAGE_NOT_FOUND',
+    `Cannot find stage ${JSON.stringify(target.slice(0, 200))} in --target (${known})${didYouMean(target, names)}`,
+  );
+}
+
 /** The last stage of that name; case is ignored. */
-export function findStage(stages: readonly SourceStage[], name: string): SourceStage | undefined {
+export function findStage<S extends Pick<SourceStage, 'from'>>(stages: readonly S[], name: string): S | undefined {
   const lower = name.toLowerCase();
   return stages.findLast(({ from }) => from.as === lower);
 }

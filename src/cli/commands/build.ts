@@ -1,14 +1,21 @@
 import { TsbuildError } from '../../errors.ts';
 import { type BuildOptions, build } from '../../index.ts';
+import { readBuildArgFile } from '../build-arg-file.ts';
+import { answer, callOf } from '../call.ts';
 import type { Flags, Invocation } from '../command-table.ts';
 import { keyValues } from '../key-values.ts';
 import { printResult } from '../terminal.ts';
 import { withProgress } from '../with-progress.ts';
 
-/** `tsbuild [build] [flags] CONTEXT`: prints the digest of the image. */
+/** `tsbuild [build] [flags] CONTEXT`: prints the digest of the image, or what `--call` asks for. */
 export async function run({ operands, flags, terminal }: Invocation): Promise<number> {
   const [context = ''] = operands;
   const chosen = { context, ...choices(flags, terminal.env) };
+  const call = callOf(flags);
+  if (call.method !== 'build') {
+    const { dockerfile, target, buildArgs } = chosen;
+    return await answer(terminal, call, { context, dockerfile, target, buildArgs, root: flags.root, signal: terminal.signal });
+  }
   const { digest } = await withProgress(terminal, flags, (options) => build({ ...chosen, ...options }));
   printResult(terminal, digest);
   return 0;
@@ -18,11 +25,16 @@ function choices(flags: Flags, env: Readonly<Record<string, string | undefined>>
   return {
     ...{ dockerfile: flags.file, tags: flags.tag ?? [], target: flags.target, addHosts: flags.addHost ?? [] },
     ...{ noCache: flags.cache === false, pull: flags.pull === true, push: flags.push === true },
-    buildArgs: keyValues('--build-arg', flags.buildArg ?? [], env),
+    buildArgs: buildArgs(flags, env),
     labels: keyValues('--label', flags.label ?? []),
     jobs: jobsOf(flags.jobs),
     network: flags.network as BuildOptions['network'],
   };
+}
+
+/** Those of files first, so that the flags win. */
+function buildArgs({ buildArg = [], buildArgFile = [] }: Flags, env: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  return keyValues('--build-arg', [...buildArgFile.flatMap(readBuildArgFile), ...buildArg], env);
 }
 
 function jobsOf(text: string | undefined): number | undefined {

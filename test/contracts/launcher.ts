@@ -162,7 +162,7 @@ export function launcherContract(name: string, load: () => Promise<Launcher>): v
     it('says which command cannot be started', async () => {
       await assert.rejects(step(['no-such-command']), {
         code: 'ERR_TSBUILD_RUN_NOT_STARTED',
-        message: /no-such-command: not found in PATH/,
+        message: /Cannot start "no-such-command": not found in PATH/,
       });
       await assert.rejects(step(['/etc/hosts']), { code: 'ERR_TSBUILD_RUN_NOT_STARTED', message: /EACCES/ });
     });

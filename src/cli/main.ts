@@ -40,5 +40,6 @@ process.exit(received === undefined ? code : 128 + constants.signals[received]);
 
 function bug(error: unknown): void {
   reportError(openTerminal(interrupt.signal), error);
-  process.exit(exitCodeOf(error));
+  // A stream that the interruption closed may complain: that is no bug.
+  process.exit(received === undefined ? exitCodeOf(error) : 128 + constants.signals[received]);
 }

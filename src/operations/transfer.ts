@@ -1,8 +1,5 @@
 /** `pull`, `push`, `save`, `import`: images in and out of the local store. */
-import { createReadStream } from 'node:fs';
-import { open } from 'node:fs/promises';
 import type { Writable } from 'node:stream';
-import { TsbuildError } from '../errors.ts';
 import { saveImages } from '../exporters/oci-archive.ts';
 import { pushImage as pushStored } from '../exporters/registry-exporter.ts';
 import { importRootfs } from '../images/import-image.ts';
@@ -11,6 +8,7 @@ import { familiarName, parseNewName, parseReference } from '../oci/reference.ts'
 import { type CommonOptions, openSession } from '../session.ts';
 import { baseImage } from './base-image.ts';
 import { storedImage } from './images.ts';
+import { openInput } from './open-input.ts';
 
 export interface TransferResult {
   /** Of the manifest. */
@@ -48,16 +46,7 @@ export async function saveImage(options: Named & { readonly output: string | Wri
 export async function importImage(options: Named & { readonly input: string }): Promise<TransferResult> {
   const reference = parseNewName(options.name);
   await using session = await openSession(options);
-  const input = options.input === '-' ? process.stdin : await openInput(options.input);
-  const { digest } = await importRootfs(session, { input, name: options.name, platform: session.platform });
+  using input = openInput(options.input, session.signal);
+  const { digest } = await importRootfs(session, { input: input.chunks, name: options.name, platform: session.platform });
   return { digest, name: familiarName(reference) };
-}
-
-async function openInput(file: string): Promise<AsyncIterable<Buffer>> {
-  try {
-    const handle = await open(file);
-    return createReadStream(file, { fd: handle, highWaterMark: 1 << 20 });
-  } catch (error) {
-    throw new TsbuildError('CONTEXT_NOT_FOUND', `Cannot read ${file}: ${(error as NodeJS.ErrnoException).code}`, { cause: error });
-  }
 }

@@ -34,8 +34,7 @@ export async function cachedStep(resources: BuildResources, inFlight: StepsInFli
 async function findOrMake(resources: BuildResources, step: CachedStep): Promise<StepResult> {
   const { cache, options, snapshots } = resources;
   const record = options.cache === 'use' ? cache.steps.get(step.key) : undefined;
-  if (record !== undefined && snapshots.get(record.snapshot) !== undefined)
-    return { snapshot: record.snapshot, outcome: 'cached' };
+  if (record !== undefined && snapshots.get(record.snapshot) !== undefined) return { snapshot: record.snapshot, outcome: 'cached' };
   return await options.limit(() => make(resources, step));
 }
 

@@ -1,5 +1,6 @@
 /** An image of the store: its manifest and config, read with all the distrust that foreign documents need. */
 import { TsbuildError } from '../errors.ts';
+import { chooseManifest } from '../oci/choose-manifest.ts';
 import { type Descriptor, MEDIA_TYPE } from '../oci/descriptor.ts';
 import type { ImageConfig } from '../oci/image-config.ts';
 import { invalid } from '../oci/json-fields.ts';
@@ -8,7 +9,6 @@ import { CONFIG_BYTES_MAX, parseImageConfig } from '../oci/parse-config.ts';
 import { MANIFEST_BYTES_MAX, parseManifestDocument } from '../oci/parse-manifest.ts';
 import { formatPlatform, normalizePlatform, type Platform } from '../oci/platform.ts';
 import type { ContentStore } from '../store/content-store.ts';
-import { chooseManifest, imagesOf } from './choose-manifest.ts';
 import { normalizeHistory } from './normalize-history.ts';
 
 export interface Image {
@@ -38,12 +38,7 @@ export async function loadImage(store: BlobSource, descriptor: Descriptor, platf
     const subject = `manifest ${at.digest}`;
     const document = parseManifestDocument(await readDocument(store, at, MANIFEST_BYTES_MAX), at.mediaType, subject);
     if (document.kind === 'manifest') return readImage(store, { ...at, manifest: document.manifest }, platform);
-    const chosen = chooseManifest(document.index, platform);
-    if (chosen === undefined) {
-      const offered = imagesOf(document.index).map((image) => (image.platform === undefined ? 'unnamed' : formatPlatform(image.platform)));
-      throw notForPlatform(descriptor, platform, offered);
-    }
-    at = chosen;
+    at = chooseManifest(document.index, platform, `image ${descriptor.digest}`);
   }
   return invalid(`index ${descriptor.digest}`, `it nests deeper than ${INDEX_DEPTH_MAX}`);
 }
@@ -75,7 +70,7 @@ function checkPlatform(descriptor: Descriptor, config: ImageConfig, wanted: Plat
     invalid(`manifest ${descriptor.digest}`, `its index says ${formatPlatform(named)}, its config ${formatPlatform(found)}`);
   }
   const { os, architecture } = normalizePlatform(wanted);
-  if (found.os !== os || found.architecture !== architecture) throw notForPlatform(descriptor, wanted, [formatPlatform(found)]);
+  if (found.os !== os || found.architecture !== architecture) throw notForPlatform(descriptor, wanted, found);
 }
 
 /** The blob of a descriptor, whose size is checked before its bytes are read. */
@@ -87,10 +82,7 @@ async function readDocument(store: BlobSource, descriptor: Descriptor, maxBytes:
   return store.content.read(descriptor.digest, { maxBytes });
 }
 
-function notForPlatform(descriptor: Descriptor, platform: Platform, offered: readonly string[]): TsbuildError {
-  const list = offered.slice(0, 20).join(', ');
-  return new TsbuildError(
-    'PLATFORM_NOT_FOUND',
-    `Cannot find ${formatPlatform(normalizePlatform(platform))} in image ${descriptor.digest}: it has ${list || 'no platform'}`,
-  );
+function notForPlatform({ digest }: Descriptor, wanted: Platform, found: Platform): TsbuildError {
+  const platform = formatPlatform(normalizePlatform(wanted));
+  return new TsbuildError('PLATFORM_NOT_FOUND', `Cannot use image ${digest} for ${platform}: it is for ${formatPlatform(found)}`);
 }

@@ -12,6 +12,8 @@ export type ManifestDocument =
 
 /** Largest manifest or index read: as much as registries must take (distribution-spec "Pushing Manifests"). */
 export const MANIFEST_BYTES_MAX = 4 << 20;
+/** Most descriptors in one document: each is a request to somebody. */
+const DESCRIPTORS_MAX = 1000;
 
 /** RFC 6838 4.2. */
 const MEDIA_TYPE_GRAMMAR = /^[a-zA-Z0-9][a-zA-Z0-9!#$&^_.+-]{0,126}\/[a-zA-Z0-9][a-zA-Z0-9!#$&^_.+-]{0,126}$/;
@@ -27,19 +29,26 @@ export function isIndexType(mediaType: string): boolean {
 }
 
 /**
- * Reads what a descriptor of `mediaType` led to. A document that could be read as two things is refused
+ * Reads what a descriptor or an answer of `mediaType` led to; undefined: what the document calls itself. A document that could be read as two things is refused
  * (CVE-2021-41190): another mediaType inside, or parts of both a manifest and an index. `urls` and `data` of
  * descriptors are dropped: content comes from where it was asked for. Throws IMAGE_INVALID.
  */
-export function parseManifestDocument(bytes: Uint8Array, mediaType: string, subject: string): ManifestDocument {
+export function parseManifestDocument(bytes: Uint8Array, mediaType: string | undefined, subject: string): ManifestDocument {
   if (bytes.length > MANIFEST_BYTES_MAX) invalid(subject, `it is larger than ${MANIFEST_BYTES_MAX} bytes`);
   const fields = fieldsOf(parseStrictJson(bytes, subject), subject, KNOWN);
+  if (fields.object.schemaVersion === 1) invalid(subject, 'it is a Docker schema 1 manifest, which tsbuild does not read');
   if (fields.object.schemaVersion !== 2) invalid(subject, 'its schemaVersion is not 2');
   const inside = stringField(fields, 'mediaType') ?? mediaType;
-  if (inside !== mediaType) invalid(subject, `it calls itself ${inside}, its descriptor says ${mediaType}`);
-  if (isManifestType(mediaType)) return { kind: 'manifest', manifest: parseManifest(fields, mediaType) };
-  if (isIndexType(mediaType)) return { kind: 'index', index: parseIndex(fields, mediaType) };
-  return invalid(subject, `${mediaType} is neither a manifest nor an index`);
+  if (inside === undefined) return invalid(subject, 'nothing says its mediaType');
+  if (mediaType !== undefined && inside !== mediaType)
+    invalid(subject, `it calls itself ${shown(inside)}, but was named ${shown(mediaType)}`);
+  if (isManifestType(inside)) return { kind: 'manifest', manifest: parseManifest(fields, inside) };
+  if (isIndexType(inside)) return { kind: 'index', index: parseIndex(fields, inside) };
+  return invalid(subject, `${shown(inside)} is neither a manifest nor an index`);
+}
+
+function shown(mediaType: string): string {
+  return JSON.stringify(mediaType.slice(0, 100));
 }
 
 function parseManifest(fields: Fields, mediaType: string): Manifest {
@@ -61,6 +70,7 @@ function parseIndex(fields: Fields, mediaType: string): ImageIndex {
 
 function descriptorsOf(fields: Fields, name: string): readonly Descriptor[] {
   const items = arrayField(fields, name) ?? invalid(fields.subject, `${name} is missing`);
+  if (items.length > DESCRIPTORS_MAX) invalid(fields.subject, `it lists more than ${DESCRIPTORS_MAX} ${name}`);
   return items.map((item, i) => parseDescriptor(fieldsOf(item, `${name}[${i}] of ${fields.subject}`, DESCRIPTOR)));
 }
 

@@ -1,15 +1,15 @@
 /** A reference → the manifest of one platform, verified. Source: distribution-spec "Pulling manifests". */
 import { createHash } from 'node:crypto';
 import { TsbuildError } from '../errors.ts';
-import type { Descriptor } from '../oci/descriptor.ts';
+import { chooseManifest } from '../oci/choose-manifest.ts';
+import { type Descriptor, MEDIA_TYPE } from '../oci/descriptor.ts';
 import { digestOf } from '../oci/digest.ts';
 import type { Manifest } from '../oci/manifest.ts';
+import { MANIFEST_BYTES_MAX, type ManifestDocument, parseManifestDocument } from '../oci/parse-manifest.ts';
 import type { Platform } from '../oci/platform.ts';
 import { formatReference, type Reference } from '../oci/reference.ts';
-import { ACCEPTED_TYPES, type ManifestDocument, parseManifest } from './parse-manifest.ts';
 import { pullScope, repositoryPath } from './repository.ts';
 import type { RegistryRequest, Requester } from './requester.ts';
-import { selectPlatform } from './select-platform.ts';
 import type { HttpResponse } from './transport.ts';
 
 export interface ResolvedManifest {
@@ -22,8 +22,8 @@ export interface ResolvedManifest {
 /** What is known of a document before it is fetched. */
 type Expected = Pick<Descriptor, 'digest'> & Partial<Descriptor>;
 
-/** What registries must take, and the most that tsbuild takes. */
-const MANIFEST_MAX = 4 * 1024 * 1024;
+/** All that is asked for, the newer first. */
+const ACCEPTED_TYPES = [MEDIA_TYPE.index, MEDIA_TYPE.manifest, MEDIA_TYPE.dockerManifestList, MEDIA_TYPE.dockerManifest];
 const DEADLINE_MS = 60_000;
 /** An index may list indexes; nobody nests deeper. */
 const NESTING_MAX = 3;
@@ -44,7 +44,7 @@ export async function resolveManifest(requester: Requester, reference: Reference
       };
       return { manifest: document.manifest, manifestBytes: bytes, descriptor };
     }
-    expected = selectPlatform(document.index, platform, subject);
+    expected = chooseManifest(document.index, platform, subject);
   }
   throw new TsbuildError('IMAGE_INVALID', `Cannot use ${subject}: its indexes are nested more than ${NESTING_MAX} deep`);
 }
@@ -64,15 +64,20 @@ async function fetchManifest(
     accept: [200],
     action: `pull ${subject}`,
   };
-  const { response, bytes } = await requester.read(request, { maxBytes: MANIFEST_MAX, deadlineMs: DEADLINE_MS });
+  const { response, bytes } = await requester.read(request, { maxBytes: MANIFEST_BYTES_MAX, deadlineMs: DEADLINE_MS });
   checkDigest(bytes, expected, subject);
   checkDigestHeader(bytes, response, subject);
-  const document = parseManifest(bytes, response.header('content-type'), subject);
+  const document = parseManifestDocument(bytes, contentType(response), `the manifest of ${subject}`);
   const mediaType = document.kind === 'index' ? document.index.mediaType : document.manifest.mediaType;
   if (expected?.mediaType !== undefined && expected.mediaType !== mediaType) {
     throw new TsbuildError('IMAGE_INVALID', `Cannot use ${subject}: its index says ${expected.mediaType}, the manifest ${mediaType}`);
   }
   return { bytes, document };
+}
+
+/** The header must agree with the document: one digest, two readings (CVE-2021-41190). */
+function contentType(response: HttpResponse): string | undefined {
+  return response.header('content-type')?.split(';', 1)[0]?.trim().toLowerCase();
 }
 
 function checkDigest(bytes: Buffer, expected: Expected | undefined, subject: string): void {

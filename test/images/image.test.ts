@@ -108,7 +108,7 @@ test('loadImage() picks the platform of an index, on arm an older variant, and n
   await assert.rejects(load({ os: 'linux', architecture: 'arm', variant: 'v5' }), code('PLATFORM_NOT_FOUND'));
   await assert.rejects(
     load({ os: 'linux', architecture: 's390x' }),
-    (error) => code('PLATFORM_NOT_FOUND')(error) && /linux\/arm64, linux\/arm\/v6, linux\/amd64/.test(String(error)),
+    (error) => code('PLATFORM_NOT_FOUND')(error) && /linux\/arm64, linux\/arm\/v6, linux\/amd64/.test(String((error as TsbuildError).hint)),
   );
   const nested = await putDocument(store, MEDIA_TYPE.index, { manifests: [{ ...index, platform: AMD64 }] });
   assert.equal((await loadImage(store, nested, AMD64)).descriptor.digest, amd64.digest);

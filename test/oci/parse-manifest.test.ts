@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import { TsbuildError } from '../../src/errors.ts';
 import { MEDIA_TYPE } from '../../src/oci/descriptor.ts';
 import { digestOf } from '../../src/oci/digest.ts';
@@ -78,6 +79,39 @@ test('parseManifestDocument() refuses what is malformed or hostile', () => {
     { ...manifest, annotations: [] },
   ];
   for (const value of values) assert.throws(() => parse(value), isInvalid, JSON.stringify(value));
+});
+
+test('parseManifestDocument() believes a document where nothing else names its type', () => {
+  const unnamed = (value: object) => parseManifestDocument(Buffer.from(JSON.stringify(value)), undefined, 'the test');
+  assert.deepEqual(unnamed(manifest), { kind: 'manifest', manifest });
+  assert.deepEqual(unnamed(index), { kind: 'index', index });
+  const { mediaType: _, ...untyped } = manifest;
+  assert.throws(() => unnamed(untyped), /nothing says its mediaType/);
+  assert.throws(
+    () => unnamed({ ...manifest, mediaType: 'application/vnd.oci.artifact.manifest.v1+json' }),
+    /neither a manifest nor an index/,
+  );
+  assert.throws(() => unnamed({ schemaVersion: 1, fsLayers: [] }), /Docker schema 1/);
+});
+
+test('parseManifestDocument() takes a thousand descriptors and no more', () => {
+  const many = (length: number) => parse({ ...manifest, layers: Array.from({ length }, () => layer) });
+  assert.equal(many(1000).kind, 'manifest');
+  assert.throws(() => many(1001), isInvalid);
+});
+
+test('parseManifestDocument() throws nothing but IMAGE_INVALID, and a key __proto__ changes nothing', () => {
+  const names = fc.constantFrom('schemaVersion', 'mediaType', 'config', 'layers', 'manifests', '__proto__', 'annotations');
+  fc.assert(
+    fc.property(fc.dictionary(names, fc.jsonValue()), fc.boolean(), (document, isNearlyGood) => {
+      try {
+        parse({ ...(isNearlyGood ? manifest : {}), ...document });
+      } catch (error) {
+        assert.ok(isInvalid(error));
+      }
+      assert.equal(({} as Record<string, unknown>)['polluted'], undefined);
+    }),
+  );
 });
 
 test('parseManifestDocument() takes a manifest of exactly 4 MiB and no byte more', () => {

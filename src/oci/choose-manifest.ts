@@ -1,15 +1,19 @@
 /** The entry of an index that a platform can run. Source: OCI image-spec image-index.md; the order of variants is Docker's. */
 import { TsbuildError } from '../errors.ts';
-import type { Descriptor } from '../oci/descriptor.ts';
-import type { ImageIndex } from '../oci/manifest.ts';
-import { formatPlatform, normalizePlatform, type Platform } from '../oci/platform.ts';
+import type { Descriptor } from './descriptor.ts';
+import type { ImageIndex } from './manifest.ts';
+import { isIndexType, isManifestType } from './parse-manifest.ts';
+import { formatPlatform, normalizePlatform, type Platform } from './platform.ts';
 
 const PLATFORMS_SHOWN = 12;
 
-/** The best entry: the platform itself, else the nearest older variant of arm. Throws PLATFORM_NOT_FOUND with what there is. */
-export function selectPlatform(index: ImageIndex, platform: Platform, subject: string): Descriptor {
+/**
+ * The best entry: the platform itself, else the nearest older variant of arm; an only one that does not say. Throws
+ * PLATFORM_NOT_FOUND with what there is.
+ */
+export function chooseManifest(index: ImageIndex, platform: Platform, subject: string): Descriptor {
   const wanted = normalizePlatform(platform);
-  const entries = index.manifests.filter((entry) => !isAttestation(entry));
+  const entries = index.manifests.filter(isImage);
   for (const variant of variantsOf(wanted)) {
     const found = entries.find((entry) => entry.platform !== undefined && matches(entry.platform, wanted, variant));
     if (found !== undefined) return found;
@@ -26,9 +30,10 @@ export function selectPlatform(index: ImageIndex, platform: Platform, subject: s
   );
 }
 
-/** BuildKit hangs provenance into the index as images of no platform. */
-function isAttestation({ platform, annotations }: Descriptor): boolean {
-  return platform?.os === 'unknown' || platform?.architecture === 'unknown' || annotations?.['vnd.docker.reference.type'] !== undefined;
+/** Or an index of images. BuildKit hangs provenance into the index as images of no platform. */
+function isImage({ mediaType, platform, annotations }: Descriptor): boolean {
+  if (!isManifestType(mediaType) && !isIndexType(mediaType)) return false;
+  return platform?.os !== 'unknown' && platform?.architecture !== 'unknown' && annotations?.['vnd.docker.reference.type'] === undefined;
 }
 
 /** Acceptable variants, the best first; undefined = none given. */

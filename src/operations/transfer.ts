@@ -1,5 +1,6 @@
 /** `pull`, `push`, `save`, `import`: images in and out of the local store. */
 import type { Writable } from 'node:stream';
+import { openInput } from '../context/open-input.ts';
 import { saveImages } from '../exporters/oci-archive.ts';
 import { pushImage as pushStored } from '../exporters/registry-exporter.ts';
 import { importRootfs } from '../images/import-image.ts';
@@ -8,7 +9,6 @@ import { familiarName, parseNewName, parseReference } from '../oci/reference.ts'
 import { type CommonOptions, openSession } from '../session.ts';
 import { baseImage } from './base-image.ts';
 import { storedImage } from './images.ts';
-import { openInput } from './open-input.ts';
 
 export interface TransferResult {
   /** Of the manifest. */

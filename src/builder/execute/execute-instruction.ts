@@ -80,14 +80,15 @@ function withVariables(run: StageRun, state: StageState, instruction: StageInstr
   return instruction.kind === 'arg' ? withArgs(run, state, instruction) : state;
 }
 
-function withArgs(run: StageRun, state: StageState, { declarations }: ArgInstruction): StageState {
-  const { args, dockerfile } = run.plan;
-  const expand = (word: string) => expandWord(word, variableOf(state), { escape: dockerfile.escape });
-  const values = declarations.flatMap((declaration): [string, string][] => {
-    const value = resolveArg(declaration, args, expand);
-    return value === undefined ? [] : [[declaration.key, value]];
-  });
-  return { ...state, variables: new Map([...state.variables, ...values]), args: new Map([...state.args, ...values]) };
+/** Unlike the pairs of an ENV, a declaration sees those before it on its line. */
+function withArgs(run: StageRun, before: StageState, { declarations }: ArgInstruction): StageState {
+  return declarations.reduce((state, declaration) => {
+    const expand = (word: string) => expandWord(word, variableOf(state), { escape: run.plan.dockerfile.escape });
+    const value = resolveArg(declaration, run.plan.args, expand);
+    if (value === undefined) return state;
+    const { key } = declaration;
+    return { ...state, variables: new Map(state.variables).set(key, value), args: new Map(state.args).set(key, value) };
+  }, before);
 }
 
 function stageInstruction(instruction: FromInstruction | StageInstruction): StageInstruction {

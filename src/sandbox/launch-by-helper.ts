@@ -17,7 +17,7 @@ export function launchByHelper(program: ContainerProgram, inputs: LaunchInputs):
   const file = makeMemoryFile('tsbuild-program', Buffer.from(JSON.stringify(program)));
   const stdio = ROLES.map((role) => (role === 'program' ? file : (inputs.get(role) ?? 'ignore')));
   try {
-    const child = spawn(process.execPath, [helperPath(), 'outer'], { stdio, env: {}, cwd: '/', detached: true });
+    const child = spawn(process.execPath, [helperPath(), 'outer', String(process.pid)], { stdio, env: {}, cwd: '/', detached: true });
     return follow(child);
   } finally {
     closeSync(file);

@@ -29,8 +29,9 @@ const UNSHARE_FAILED = -1;
 
 dieWithParent();
 const program = readProgram();
-if (process.argv[2] === 'outer') outer();
-else inner(program);
+// A tsbuild that ended before it was watched sends no signal: then there is nothing to do. PID 1 proper asks again before its exec.
+if (process.argv[2] === 'inner') inner(program);
+else if (process.ppid === Number(process.argv[3])) outer();
 
 function outer(): void {
   const errno = unshare(CLONE_NEWPID);

@@ -28,11 +28,14 @@ export function openBuildCache(root: string): BuildCache {
   };
 }
 
+/** Snapshots of steps are named by 64 hex digits: a record that says otherwise names no path. */
 function isStepRecord(value: unknown): value is StepRecord {
-  return typeof value === 'object' && value !== null && 'snapshot' in value && typeof value.snapshot === 'string';
+  const { snapshot } = (value ?? {}) as Partial<StepRecord>;
+  return typeof snapshot === 'string' && /^[a-f0-9]{64}$/.test(snapshot);
 }
 
 function isLayerRecord(value: unknown): value is LayerRecord {
-  const record = value as Partial<LayerRecord> | null;
-  return typeof record === 'object' && record !== null && isDigest(String(record.diffId)) && isDigest(String(record.descriptor?.digest));
+  const { diffId, descriptor } = (value ?? {}) as Partial<LayerRecord>;
+  const { digest, mediaType, size } = descriptor ?? {};
+  return isDigest(String(diffId)) && isDigest(String(digest)) && typeof mediaType === 'string' && Number.isSafeInteger(size);
 }

@@ -2,8 +2,8 @@
 import { assembleResult } from './builder/execute/assemble-result.ts';
 import { executePlan } from './builder/execute/execute-plan.ts';
 import { planBuild } from './builder/plan/plan-build.ts';
-import { readDockerfile } from './context/read-dockerfile.ts';
 import { announce, type BuildOptions, type BuildResult, buildResources, exportImage, imageNames, planOptions } from './operations/build.ts';
+import { openBuildInput } from './operations/build-input.ts';
 import { parseDockerfile } from './parser/parse-dockerfile.ts';
 import { openSession } from './session.ts';
 
@@ -13,12 +13,12 @@ import { openSession } from './session.ts';
  */
 export async function build(options: BuildOptions): Promise<BuildResult> {
   const names = imageNames(options);
-  const source = readDockerfile(options.context, options.dockerfile);
-  const dockerfile = parseDockerfile(source.text, source);
   await using session = await openSession(options);
-  const plan = planBuild(dockerfile, planOptions(session, options));
+  await using input = await openBuildInput(session, options);
+  const dockerfile = parseDockerfile(input.dockerfile.text, input.dockerfile);
+  const plan = planBuild(dockerfile, planOptions(session, input, options));
   await announce(session, plan, options);
-  using resources = buildResources(session, options);
+  const resources = buildResources(session, input, options);
   const result = await executePlan(plan, resources);
   const image = await assembleResult(resources, result, options.labels ?? {});
   return await exportImage(session, image, { names, push: options.push === true });

@@ -18,7 +18,7 @@ export function checkJson({ source, warnings, error }: CheckResult): object {
   };
 }
 
-export function outlineJson(outline: ReturnType<typeof outlineDockerfile>): object {
+export function outlineJson(outline: Awaited<ReturnType<typeof outlineDockerfile>>): object {
   const { name, description, args, secrets, ssh, source } = outline;
   return {
     ...{ name, description: optional(description) },
@@ -32,7 +32,7 @@ export function outlineJson(outline: ReturnType<typeof outlineDockerfile>): obje
   };
 }
 
-export function targetsJson({ targets, source }: ReturnType<typeof listTargets>): object {
+export function targetsJson({ targets, source }: Awaited<ReturnType<typeof listTargets>>): object {
   return {
     targets: targets.map(({ name, description, base, isDefault, range }) => ({
       ...{ name, default: isDefault ? true : undefined, description: optional(description), base },

@@ -9,7 +9,7 @@ export function checkText({ source, warnings }: CheckResult): string {
   return [`Check complete: ${count}.`, ...warnings.map((warning) => warningText(source, warning))].join('\n\n');
 }
 
-export function outlineText({ name, description, args, secrets, ssh }: ReturnType<typeof outlineDockerfile>): string {
+export function outlineText({ name, description, args, secrets, ssh }: Awaited<ReturnType<typeof outlineDockerfile>>): string {
   const tables = [
     name === undefined ? [] : [`TARGET: ${name}`, ...(description === '' ? [] : [`DESCRIPTION: ${plainText(description)}`])],
     args.length === 0

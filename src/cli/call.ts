@@ -40,12 +40,12 @@ export async function answer(terminal: Terminal, { method, format }: Call, optio
       return result.warnings.length > 0 || result.error !== undefined ? 1 : 0;
     }
     case 'outline': {
-      const outline = outlineDockerfile(options);
+      const outline = await outlineDockerfile(options);
       print(outlineText(outline), outlineJson(outline));
       return 0;
     }
     case 'targets': {
-      const list = listTargets(options);
+      const list = await listTargets(options);
       print(targetsText(list.targets), targetsJson(list));
       return 0;
     }

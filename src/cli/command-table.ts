@@ -18,6 +18,7 @@ export interface Flags {
   readonly target?: string;
   readonly buildArg?: readonly string[];
   readonly buildArgFile?: readonly string[];
+  readonly buildContext?: readonly string[];
   readonly call?: string;
   readonly check?: boolean;
   readonly label?: readonly string[];
@@ -66,10 +67,11 @@ export const COMMANDS: readonly CommandSpec[] = [
     ...{ name: 'build', summary: 'build an image from a Dockerfile (the default command)', operands: '<context>' },
     flags: [
       { flags: '-t, --tag <name>', description: 'name of the image, such as app:1', kind: 'repeatable' },
-      { flags: '-f, --file <path>', description: 'the Dockerfile (default: CONTEXT/Dockerfile)' },
+      { flags: '-f, --file <path>', description: 'the Dockerfile (default: CONTEXT/Dockerfile); - is standard input' },
       { flags: '--target <stage>', description: 'stop at this stage' },
       { flags: '--build-arg <key=value>', description: 'set an ARG; KEY alone takes the value of the environment', kind: 'repeatable' },
       { flags: '--build-arg-file <file>', description: 'set ARGs from KEY=VALUE lines; --build-arg wins', kind: 'repeatable' },
+      { flags: '--build-context <name=place>', description: 'a context by name: directory, address or image', kind: 'repeatable' },
       { flags: '--check', description: 'look for mistakes in the Dockerfile, and build nothing' },
       { flags: '--call <method>', description: 'build, check, outline or targets; with ,format=json for programs' },
       { flags: '--label <key=value>', description: 'set a label of the image', kind: 'repeatable' },

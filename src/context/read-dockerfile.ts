@@ -11,7 +11,7 @@ export interface DockerfileText {
 }
 
 /** More than anybody writes, and as much as the parser reads in two seconds. */
-const BYTES_MAX = 16 << 20;
+export const DOCKERFILE_BYTES_MAX = 16 << 20;
 
 /**
  * `file`: a path from the current directory; undefined: `Dockerfile` in the context, or `dockerfile` where that is absent.
@@ -20,7 +20,7 @@ const BYTES_MAX = 16 << 20;
 export function readDockerfile(contextDir: string, file: string | undefined): DockerfileText {
   const candidates = file === undefined ? ['Dockerfile', 'dockerfile'].map((name) => path.join(contextDir, name)) : [file];
   for (const candidate of candidates) {
-    const text = readTextFile(candidate, { contextDir, maxBytes: BYTES_MAX, errorName: 'DOCKERFILE_NOT_FOUND' });
+    const text = readTextFile(candidate, { contextDir, maxBytes: DOCKERFILE_BYTES_MAX, errorName: 'DOCKERFILE_NOT_FOUND' });
     if (text !== undefined) return { file: path.relative('.', candidate) || candidate, text };
   }
   if (!statSync(contextDir, { throwIfNoEntry: false })?.isDirectory()) {

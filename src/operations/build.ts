@@ -1,16 +1,12 @@
 /** The parts of a build that are neither parsing, planning nor running: what to read, where bases come from, where the result goes. */
 
 import { availableParallelism } from 'node:os';
-import path from 'node:path';
 import pLimit from 'p-limit';
 import type { AssembledImage } from '../builder/execute/assemble-result.ts';
-import type { BuildContext, BuildResources } from '../builder/execute/resources.ts';
+import type { BuildResources } from '../builder/execute/resources.ts';
 import { unusedBuildArgs } from '../builder/plan/build-args.ts';
 import type { BuildPlan } from '../builder/plan/build-plan.ts';
 import type { PlanOptions } from '../builder/plan/plan-build.ts';
-import { openStatIndex, type StatIndex } from '../cache/stat-index.ts';
-import { type DirectoryContext, openDirectoryContext } from '../context/directory-context.ts';
-import { readIgnoreFile } from '../context/read-ignore-file.ts';
 import { tagImage } from '../exporters/image-exporter.ts';
 import { pushImage } from '../exporters/registry-exporter.ts';
 import type { Digest } from '../oci/digest.ts';
@@ -19,13 +15,10 @@ import { formatReference, parseNewName, type Reference } from '../oci/reference.
 import { parseHost } from '../sandbox/network/hosts-file.ts';
 import type { CommonOptions, Session } from '../session.ts';
 import { baseImage } from './base-image.ts';
+import type { BuildInput, InputOptions } from './build-input.ts';
 import { warnOfFindings } from './check.ts';
 
-export interface BuildOptions extends CommonOptions {
-  /** Directory that COPY reads. */
-  readonly context: string;
-  /** Path of the Dockerfile; by default `Dockerfile` in the context. */
-  readonly dockerfile?: string | undefined;
+export interface BuildOptions extends CommonOptions, InputOptions {
   /** Names for the image, such as `app:1`. */
   readonly tags?: readonly string[] | undefined;
   /** Stage to build; by default the last. */
@@ -61,11 +54,10 @@ export function imageNames(options: BuildOptions): readonly Reference[] {
   return (options.tags ?? []).map(parseNewName);
 }
 
-/** What executing a plan needs, out of a session and the caller's choices. Dispose it with the session. */
-export function buildResources(session: Session, options: BuildOptions): BuildResources & Disposable {
-  const context = lazyContext(session.store.root, options);
+/** What executing a plan needs, out of a session, what is read, and the caller's choices. */
+export function buildResources(session: Session, { contexts }: BuildInput, options: BuildOptions): BuildResources {
   return {
-    ...{ store: session.store, emit: session.emit, signal: session.signal, networks: session.networks, context },
+    ...{ store: session.store, emit: session.emit, signal: session.signal, networks: session.networks, contexts },
     get snapshots() {
       return session.snapshots;
     },
@@ -79,14 +71,13 @@ export function buildResources(session: Session, options: BuildOptions): BuildRe
       addHosts: (options.addHosts ?? []).map(parseHost),
       limit: pLimit(options.jobs ?? availableParallelism()),
     },
-    [Symbol.dispose]: () => context[Symbol.dispose](),
   };
 }
 
 /** What planning needs to know of the caller: the target, arguments, platforms. */
-export function planOptions(session: Session, options: BuildOptions): PlanOptions {
+export function planOptions(session: Session, { named: contexts }: BuildInput, options: BuildOptions): PlanOptions {
   const buildArgs = new Map(Object.entries(options.buildArgs ?? {}));
-  return { target: options.target, buildArgs, platform: session.platform, buildPlatform: session.platform };
+  return { target: options.target, buildArgs, platform: session.platform, buildPlatform: session.platform, contexts };
 }
 
 /** Says what will be done, and what the Dockerfile's author may not have meant. Throws CHECK_FAILED where that is an error. */
@@ -112,26 +103,4 @@ export async function exportImage(
   for (const name of push ? names : []) await pushImage(session, image.descriptor, name);
   const { imageId, size, config } = image;
   return { digest: image.descriptor.digest, imageId, names: names.map(formatReference), size, config };
-}
-
-function lazyContext(root: string, options: BuildOptions): BuildContext & Disposable {
-  let tree: DirectoryContext | undefined;
-  let known: StatIndex | undefined;
-  return {
-    tree() {
-      tree ??= openDirectoryContext(
-        options.context,
-        readIgnoreFile(options.context, options.dockerfile ?? path.join(options.context, 'Dockerfile')),
-      );
-      return tree;
-    },
-    known() {
-      known ??= openStatIndex(root, path.resolve(options.context));
-      return known;
-    },
-    [Symbol.dispose]() {
-      known?.save();
-      tree?.[Symbol.dispose]();
-    },
-  };
 }

@@ -1,6 +1,5 @@
 /** `--check` and its kin: what is known of a Dockerfile without building it; and the findings that a build shows. */
 import { existsSync } from 'node:fs';
-import path from 'node:path';
 import type { BuildPlan } from '../builder/plan/build-plan.ts';
 import { baseImageNames, type LintInput, lintSubject } from '../builder/plan/lint-subject.ts';
 import { neededStages } from '../builder/plan/needed-stages.ts';
@@ -8,7 +7,7 @@ import { type Outline, outlineOf } from '../builder/plan/outline.ts';
 import { planBuild } from '../builder/plan/plan-build.ts';
 import { type Target, targetsOf } from '../builder/plan/targets.ts';
 import { hidesWhole } from '../context/ignore-file.ts';
-import { readDockerfile } from '../context/read-dockerfile.ts';
+import type { DockerfileText } from '../context/read-dockerfile.ts';
 import { readIgnoreFile } from '../context/read-ignore-file.ts';
 import { TsbuildError } from '../errors.ts';
 import { loadImage } from '../images/image.ts';
@@ -18,12 +17,10 @@ import { type LintWarning, lintDockerfile, lintOptionsOf } from '../parser/lint/
 import type { ImageFacts } from '../parser/lint/rule.ts';
 import { parseDockerfile } from '../parser/parse-dockerfile.ts';
 import { type CommonOptions, defaultRoot, openSession, type Session } from '../session.ts';
+import { namedSources, plannedContexts } from './build-contexts.ts';
+import { type InputOptions, localDirectory, localDockerfile, openBuildInput } from './build-input.ts';
 
-export interface CheckOptions extends CommonOptions {
-  /** Directory that COPY reads. */
-  readonly context: string;
-  /** Path of the Dockerfile; by default `Dockerfile` in the context. */
-  readonly dockerfile?: string | undefined;
+export interface CheckOptions extends CommonOptions, InputOptions {
   /** By default every stage is checked, and the last one outlined. */
   readonly target?: string | undefined;
   readonly buildArgs?: Readonly<Record<string, string>> | undefined;
@@ -44,7 +41,7 @@ export interface CheckResult {
 
 /** Looks for what its author may not have meant. Runs nothing and asks no registry. Rejects for a Dockerfile that cannot be parsed. */
 export async function checkDockerfile(options: CheckOptions): Promise<CheckResult> {
-  const dockerfile = readAndParse(options);
+  const dockerfile = await readAndParse(options);
   const input = inputOf(options);
   const images = existsSync(options.root ?? defaultRoot()) ? await knownImages(options, dockerfile, input) : undefined;
   const built = options.target === undefined ? 'all' : neededFroms(dockerfile, input, options.target);
@@ -55,8 +52,8 @@ export async function checkDockerfile(options: CheckOptions): Promise<CheckResul
 }
 
 /** Arguments, secrets and SSH agents of the target. */
-export function outlineDockerfile(options: CheckOptions): Outline & { readonly source: CheckedSource } {
-  const dockerfile = readAndParse(options);
+export async function outlineDockerfile(options: CheckOptions): Promise<Outline & { readonly source: CheckedSource }> {
+  const dockerfile = await readAndParse(options);
   const input = inputOf(options);
   const { file, text } = dockerfile;
   const subject = lintSubject(dockerfile, { ...input, built: 'all' });
@@ -64,8 +61,8 @@ export function outlineDockerfile(options: CheckOptions): Outline & { readonly s
 }
 
 /** Stages that can be built. */
-export function listTargets(options: CheckOptions): { readonly targets: readonly Target[]; readonly source: CheckedSource } {
-  const dockerfile = readAndParse(options);
+export async function listTargets(options: CheckOptions): Promise<{ readonly targets: readonly Target[]; readonly source: CheckedSource }> {
+  const dockerfile = await readAndParse(options);
   const { file, text } = dockerfile;
   return { targets: targetsOf(dockerfile), source: { file, text } };
 }
@@ -88,9 +85,16 @@ function lint(dockerfile: Dockerfile, input: LintInput): { readonly warnings: Li
   return { warnings: lintDockerfile(lintSubject(dockerfile, input), options), isError: options.isError };
 }
 
-function readAndParse(options: CheckOptions): Dockerfile {
-  const source = readDockerfile(options.context, options.dockerfile);
+/** A Dockerfile that is not on this machine is fetched, with the context that it lies in. */
+async function readAndParse(options: CheckOptions): Promise<Dockerfile> {
+  const source = localDockerfile(options) ?? (await fetchDockerfile(options));
   return parseDockerfile(source.text, source);
+}
+
+async function fetchDockerfile(options: CheckOptions): Promise<DockerfileText> {
+  await using session = await openSession(options);
+  await using input = await openBuildInput(session, options);
+  return input.dockerfile;
 }
 
 function inputOf(options: CheckOptions): Omit<LintInput, 'built'> {
@@ -132,16 +136,18 @@ async function imageFacts({ store, platform }: Session, names: readonly string[]
 }
 
 /** undefined where there is no ignore file, or the context is no directory. */
-function ignoreTest({ context, dockerfile }: CheckOptions): ((file: string) => boolean) | undefined {
-  if (!existsSync(context)) return undefined;
-  const rules = readIgnoreFile(context, dockerfile ?? path.join(context, 'Dockerfile'));
+function ignoreTest(options: CheckOptions): ((file: string) => boolean) | undefined {
+  const local = localDirectory(options);
+  if (local === undefined || !existsSync(local.path)) return undefined;
+  const rules = readIgnoreFile(local.path, local.dockerfile);
   return rules && ((file) => hidesWhole(rules, file));
 }
 
 /** undefined where a build would at least begin; what tsbuild does not have yet is no fault of the Dockerfile. */
 function planFault(dockerfile: Dockerfile, options: CheckOptions): TsbuildError | undefined {
   try {
-    planBuild(dockerfile, { ...inputOf(options), target: options.target });
+    const contexts = plannedContexts(namedSources(options.contexts ?? {}));
+    planBuild(dockerfile, { ...inputOf(options), target: options.target, contexts });
     return undefined;
   } catch (error) {
     if (!(error instanceof TsbuildError)) throw error;

@@ -1,6 +1,6 @@
 /** ADD of a URL: fetched, or known from an earlier build and still good; its digest is what the step's key holds (row ADD1). */
 import { openSync, statSync } from 'node:fs';
-import { type DownloadCache, openDownloadCache } from '../../cache/download-cache.ts';
+import { openDownloadCache } from '../../cache/download-cache.ts';
 import { fetchHttp, shownUrl } from '../../context/http-source.ts';
 import { TsbuildError } from '../../errors.ts';
 import { type ByteString, fromText } from '../../tree/byte-string.ts';
@@ -13,7 +13,7 @@ const NAME_BYTES_MAX = 255;
 /** A path without a last component, as Docker names it. */
 const UNNAMED = '__unnamed__';
 
-interface Fetched {
+export interface Fetched {
   readonly digest: string;
   readonly file: string;
   readonly lastModified: string | undefined;
@@ -26,7 +26,7 @@ export function downloadGroup({ resources }: StageRun, address: string, checksum
   const expected = checksum === undefined ? undefined : parseChecksum(checksum);
   let fetching: Promise<Fetched> | undefined;
   const fetched = async () => {
-    fetching ??= download(openDownloadCache(resources.store.root), url, { expected, signal: resources.signal });
+    fetching ??= download(resources.store.root, url, { expected, signal: resources.signal });
     return await fetching;
   };
   return {
@@ -36,7 +36,9 @@ export function downloadGroup({ resources }: StageRun, address: string, checksum
   };
 }
 
-async function download(cache: DownloadCache, url: URL, how: { expected: string | undefined; signal: AbortSignal }): Promise<Fetched> {
+/** What a URL gives, kept in the state directory `root`. `expected`: the digest (hex) that it must have. Throws FETCH_FAILED, DIGEST_MISMATCH. */
+export async function download(root: string, url: URL, how: { expected?: string | undefined; signal: AbortSignal }): Promise<Fetched> {
+  const cache = openDownloadCache(root);
   const known = cache.get(url.href);
   const digest = how.expected ?? known?.digest;
   const kept = digest === undefined ? undefined : await cache.find(digest);

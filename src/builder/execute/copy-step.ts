@@ -136,7 +136,8 @@ function sourceGroups(run: StageRun, { instruction, from }: FileStep): { list: S
         ),
       );
     else if (kind === 'url') list.push(downloadGroup(run, paths.join(), checksum));
-    else list.push(from === undefined ? contextGroup(run, paths) : stageGroup(run, from, paths));
+    else if (from === undefined || from.kind === 'context') list.push(contextGroup(run, from?.name, paths));
+    else list.push(stageGroup(run, from, paths));
     at += part.length;
   }
   return {

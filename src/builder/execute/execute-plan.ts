@@ -1,10 +1,13 @@
 /** Runs a build plan: independent stages at the same time, each once, and only what the target needs. */
 import { TsbuildError } from '../../errors.ts';
 import type { BuildPlan, Stage, StepSource } from '../plan/build-plan.ts';
-import { executeStage, imageState } from './execute-stage.ts';
+import { contextState, executeStage, imageState } from './execute-stage.ts';
 import type { BuildResources } from './resources.ts';
 import type { StageRun } from './stage-run.ts';
 import type { StageState } from './stage-state.ts';
+
+/** Starts what has not been started under its key. */
+type Once = (key: number | string, start: () => Promise<StageState>) => Promise<StageState>;
 
 /**
  * The state of the target stage when all it needs has run. The first failure stops everything else and is the one
@@ -14,7 +17,7 @@ export async function executePlan(plan: BuildPlan, resources: BuildResources): P
   const failure = new AbortController();
   const signal = AbortSignal.any([resources.signal, failure.signal]);
   const running = new Map<number | string, Promise<StageState>>();
-  const once = (key: number | string, start: () => Promise<StageState>) => {
+  const once: Once = (key, start) => {
     const promise = running.get(key) ?? start();
     running.set(key, promise);
     return promise;
@@ -23,10 +26,7 @@ export async function executePlan(plan: BuildPlan, resources: BuildResources): P
     plan,
     resources: { ...resources, signal },
     inFlight: new Map(),
-    finished: (source: StepSource) =>
-      source.kind === 'stage'
-        ? once(source.index, () => executeStage(run, stageAt(plan, source.index)))
-        : once(source.reference, () => imageState(run, source.reference)),
+    finished: (source: StepSource) => finishedSource(run, source, once),
   };
   const stages = plan.stages.map(async (stage) => {
     try {
@@ -40,6 +40,18 @@ export async function executePlan(plan: BuildPlan, resources: BuildResources): P
   if (resources.signal.aborted) throw interrupted(resources.signal.reason);
   if (failure.signal.aborted) throw failure.signal.reason;
   return await run.finished({ kind: 'stage', index: plan.target });
+}
+
+/** A context's files are copied for those who want them as a stage. */
+function finishedSource(run: StageRun, source: StepSource, once: Once): Promise<StageState> {
+  switch (source.kind) {
+    case 'stage':
+      return once(source.index, () => executeStage(run, stageAt(run.plan, source.index)));
+    case 'image':
+      return once(`image ${source.reference}`, () => imageState(run, source.reference));
+    case 'context':
+      return once(`context ${source.name}`, () => contextState(run, source.name));
+  }
 }
 
 function stageAt(plan: BuildPlan, index: number): Stage {

@@ -5,8 +5,11 @@ import type { StepEndEvent, StepLabel } from '../../events.ts';
 import type { Image } from '../../images/image.ts';
 import type { ContainerConfig } from '../../oci/image-config.ts';
 import type { Platform } from '../../oci/platform.ts';
+import { familiarName, parseReference } from '../../oci/reference.ts';
+import type { CopyInstruction } from '../../parser/instruction.ts';
 import type { Stage, Step } from '../plan/build-plan.ts';
 import { chainWorkdir } from '../plan/config-patch.ts';
+import { copyStep } from './copy-step.ts';
 import { executeInstruction } from './execute-instruction.ts';
 import type { LayerSource } from './files.ts';
 import type { StageRun } from './stage-run.ts';
@@ -34,6 +37,15 @@ export async function executeStage(run: StageRun, stage: Stage): Promise<StageSt
 /** An image taken as a stage: what `COPY --from=image` reads. */
 export async function imageState(run: StageRun, reference: string): Promise<StageState> {
   return stateOfImage(await run.resources.loadBase(reference), run.plan.platform);
+}
+
+/** A named context taken as a stage: one layer with all its files. */
+export async function contextState(run: StageRun, name: string): Promise<StageState> {
+  const empty = { ...EMPTY, platform: run.plan.platform };
+  const { snapshot } = await copyStep(run, empty, { instruction: COPY_ALL, from: { kind: 'context', name } });
+  const history = [{ created_by: `COPY . / # context ${familiarName(parseReference(name))}`, comment: 'buildkit.exporter.image.v0' }];
+  const layers = [{ kind: 'snapshot' as const, name: snapshot }];
+  return { ...empty, key: snapshot, files: { kind: 'snapshot', name: snapshot }, layers, history };
 }
 
 /** Emits the step's start and end around `execute`, and puts the place of the instruction on what it throws. */
@@ -71,6 +83,8 @@ async function baseState(run: StageRun, stage: Stage): Promise<StageState> {
       return withPath({ ...EMPTY, platform: stage.platform });
     case 'stage':
       return { ...(await run.finished(stage.base)), hasOwnCmd: false };
+    case 'context':
+      return withPath(await run.finished(stage.base));
     case 'image':
       return withPath(stateOfImage(withoutTriggers(await run.resources.loadBase(stage.base.reference)), stage.platform));
   }
@@ -95,6 +109,13 @@ const EMPTY: Omit<StageState, 'platform'> = {
   layers: [],
   history: [],
   hasOwnCmd: false,
+};
+
+/** Nobody wrote it: it has no place. */
+const COPY_ALL: CopyInstruction = {
+  ...{ kind: 'copy', text: 'COPY . /', range: { startLine: 1, startColumn: 0, endLine: 1, endColumn: 0 } },
+  ...{ sources: [{ kind: 'path', path: '.' }], destination: '/', chown: undefined, chmod: undefined, from: undefined },
+  ...{ link: false, parents: false, exclude: [] },
 };
 
 function stateOfImage(image: Image, platform: Platform): StageState {

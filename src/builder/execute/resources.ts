@@ -2,19 +2,20 @@
 import type { LimitFunction } from 'p-limit';
 import type { BuildCache } from '../../cache/build-cache.ts';
 import type { StatIndex } from '../../cache/stat-index.ts';
-import type { DirectoryContext } from '../../context/directory-context.ts';
 import type { Emit } from '../../events.ts';
 import type { Image } from '../../images/image.ts';
 import type { HostEntry } from '../../sandbox/network/hosts-file.ts';
 import type { NetworkPool } from '../../sandbox/network/network-pool.ts';
 import type { Snapshotter } from '../../snapshots/snapshotter.ts';
 import type { Store } from '../../store/open-store.ts';
+import type { ByteString } from '../../tree/byte-string.ts';
+import type { FileTree } from '../../tree/file-tree.ts';
 
 export interface BuildResources {
   readonly store: Store;
   readonly snapshots: Snapshotter;
   readonly cache: BuildCache;
-  readonly context: BuildContext;
+  readonly contexts: BuildContexts;
   /** Resolves and, where needed, pulls a base image. Asked once per reference and build. */
   loadBase(reference: string): Promise<Image>;
   /** Opened on the first step that wants a network. */
@@ -24,10 +25,18 @@ export interface BuildResources {
   readonly signal: AbortSignal;
 }
 
-/** The build context and what is remembered of its files; opened on the first COPY that reads it. */
+/** Files that no step made: the main build context and the named ones. */
+export interface BuildContexts {
+  /** `name`: as in a plan's `StepSource`; undefined: the main one. Opened by the first call, and open until the build ends. */
+  open(name: string | undefined): Promise<BuildContext>;
+}
+
 export interface BuildContext {
-  tree(): DirectoryContext;
-  known(): StatIndex;
+  readonly tree: FileTree;
+  /** Digests of its files from earlier builds; undefined where its files are new each time. */
+  readonly known: StatIndex | undefined;
+  /** Why a path is not there, such as `not in the build context`. */
+  why(path: ByteString): string;
 }
 
 export interface ExecuteOptions {

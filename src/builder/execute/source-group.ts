@@ -11,6 +11,7 @@ import { contentChecksum } from './content-checksum.ts';
 import { type CopySource, findSource } from './copy-sources.ts';
 import { snapshotOf } from './files.ts';
 import { heredocTree } from './heredoc-tree.ts';
+import type { BuildContext } from './resources.ts';
 import type { StageRun } from './stage-run.ts';
 
 export interface SourceGroup extends AsyncDisposable {
@@ -27,25 +28,26 @@ export interface OpenSources {
   readonly archives?: 'local' | 'remote';
 }
 
-/** Files of the build context are identified by their content. */
-export function contextGroup({ resources }: StageRun, paths: readonly string[]): SourceGroup {
-  const { context, signal } = resources;
-  const find = async () => {
-    const tree = context.tree();
-    return await findSources(tree, paths, (missing) => {
-      const line = tree.why(fromText(path.posix.join('/', missing).slice(1)));
-      return line === undefined ? 'not in the build context' : `excluded by .dockerignore line ${line}`;
-    });
-  };
+/** Files of a build context, the main one where `name` is undefined, are identified by their content. */
+export function contextGroup({ resources }: StageRun, name: string | undefined, paths: readonly string[]): SourceGroup {
+  const { contexts, signal } = resources;
+  const find = async ({ tree, why }: BuildContext) =>
+    await findSources(tree, paths, (missing) => why(fromText(path.posix.join('/', missing).slice(1))));
   return {
-    identity: async () => await contentChecksum(context.tree(), await find(), { known: context.known(), signal }),
-    open: async () => ({ tree: context.tree(), sources: await find(), archives: 'local' }),
+    async identity() {
+      const context = await contexts.open(name);
+      return await contentChecksum(context.tree, await find(context), { known: context.known, signal });
+    },
+    async open() {
+      const context = await contexts.open(name);
+      return { tree: context.tree, sources: await find(context), archives: 'local' };
+    },
     async [Symbol.asyncDispose]() {},
   };
 }
 
 /** Files of another stage or image are identified by how that was made, so that a hit need not look at them. */
-export function stageGroup(run: StageRun, from: StepSource, paths: readonly string[]): SourceGroup {
+export function stageGroup(run: StageRun, from: Exclude<StepSource, { kind: 'context' }>, paths: readonly string[]): SourceGroup {
   let opened: (FileTree & Disposable) | undefined;
   const name = from.kind === 'stage' ? `stage ${JSON.stringify(run.plan.stages[from.index]?.name)}` : `image ${from.reference}`;
   return {

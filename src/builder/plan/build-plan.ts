@@ -34,13 +34,19 @@ export interface Stage {
 
 export type StageBase = { readonly kind: 'scratch' } | StepSource;
 
-/** Something that files come from: an earlier stage (index in `BuildPlan.stages`) or an image (reference as written, expanded, valid). */
-export type StepSource = { readonly kind: 'stage'; readonly index: number } | { readonly kind: 'image'; readonly reference: string };
+/**
+ * Something that files come from: an earlier stage (index in `BuildPlan.stages`), an image (reference as written, expanded,
+ * valid) or a named context (the key that `contextKey` gives it).
+ */
+export type StepSource =
+  | { readonly kind: 'stage'; readonly index: number }
+  | { readonly kind: 'image'; readonly reference: string }
+  | { readonly kind: 'context'; readonly name: string };
 
 export interface Step {
   readonly label: StepLabel;
   readonly instruction: FromInstruction | StageInstruction;
-  /** Of a `COPY --from`; undefined: the build context. */
+  /** Of a `COPY --from`; undefined: the main build context. */
   readonly from?: StepSource;
 }
 

@@ -6,6 +6,7 @@ import type { ArgInstruction, Dockerfile } from '../../parser/instruction.ts';
 import { locate } from '../../parser/location.ts';
 import { platformArgs } from './build-args.ts';
 import type { ArgSources, BuildPlan, Stage, StageBase, Step } from './build-plan.ts';
+import { type NamedContexts, namedSource } from './named-contexts.ts';
 import { resolveBase, resolveCopySource } from './resolve-source.ts';
 import { chooseTarget, type SourceStage, splitStages } from './source-stages.ts';
 import { needSupported } from './unsupported.ts';
@@ -16,6 +17,8 @@ export interface PlanOptions {
   readonly buildArgs: ReadonlyMap<string, string>;
   readonly platform: Platform;
   readonly buildPlatform: Platform;
+  /** They win over stages and images of their names. */
+  readonly contexts?: NamedContexts | undefined;
 }
 
 /**
@@ -26,7 +29,14 @@ export function planBuild(dockerfile: Dockerfile, options: PlanOptions): BuildPl
   const { globals, stages } = splitStages(dockerfile);
   const target = chooseTarget(stages, options.target);
   const args = resolveGlobalArgs(dockerfile, globals, { ...options, targetStage: target.from.as });
-  const planner: Planner = { dockerfile, sourceStages: stages, args, platform: options.platform, planned: new Map() };
+  const planner: Planner = {
+    dockerfile,
+    sourceStages: stages,
+    args,
+    platform: options.platform,
+    contexts: options.contexts ?? new Map(),
+    planned: new Map(),
+  };
   const needed = collectNeeded(planner, target);
   // Stages refer to earlier ones only, so that the Dockerfile's order is an order to build in.
   const ordered = [...needed.values()].toSorted((a, b) => a.source.number - b.source.number);
@@ -45,6 +55,7 @@ interface Planner {
   readonly sourceStages: readonly SourceStage[];
   readonly args: ArgSources;
   readonly platform: Platform;
+  readonly contexts: NamedContexts;
   readonly planned: Map<number, Draft>;
 }
 
@@ -95,14 +106,16 @@ function collectNeeded(planner: Planner, target: SourceStage): Map<number, Draft
 }
 
 function draftStage(planner: Planner, source: SourceStage): Draft {
-  const { dockerfile, sourceStages } = planner;
+  const { dockerfile, contexts } = planner;
+  const replaced = source.from.as === undefined ? undefined : namedSource(contexts, source.from.as);
+  if (replaced !== undefined) return { source: { ...source, instructions: [] }, base: replaced, sources: new Map() };
   const base = placed(dockerfile, source.from, () => resolveBase(planner, source));
   const sources = new Map<number, Exclude<StageBase, { kind: 'scratch' }>>();
   for (const [position, instruction] of source.instructions.entries()) {
     needSupported(dockerfile, instruction);
     if (instruction.kind !== 'copy' || instruction.from === undefined) continue;
     const { from } = instruction;
-    const resolve = (): Exclude<StageBase, { kind: 'scratch' }> => resolveCopySource(sourceStages, source, from);
+    const resolve = (): Exclude<StageBase, { kind: 'scratch' }> => resolveCopySource(planner, source, from);
     sources.set(position, placed(dockerfile, instruction, resolve, 'from'));
   }
   return { source, base, sources };

@@ -1,10 +1,11 @@
-/** What FROM and COPY --from name: an earlier stage, or else an image. Source: Dockerfile reference "FROM", "COPY --from". */
+/** What FROM and COPY --from name: a named context, else an earlier stage, or else an image. Source: Dockerfile reference "FROM", "COPY --from". */
 import { TsbuildError } from '../../errors.ts';
 import { formatPlatform, type Platform, parsePlatform, samePlatform } from '../../oci/platform.ts';
 import { parseReference } from '../../oci/reference.ts';
 import { expandWord } from '../../parser/expand.ts';
 import type { Dockerfile, Word } from '../../parser/instruction.ts';
 import type { ArgSources, StageBase, StepSource } from './build-plan.ts';
+import { type NamedContexts, namedSource } from './named-contexts.ts';
 import { findStage, type SourceStage } from './source-stages.ts';
 
 export interface BaseContext {
@@ -12,6 +13,7 @@ export interface BaseContext {
   readonly sourceStages: readonly SourceStage[];
   readonly args: ArgSources;
   readonly platform: Platform;
+  readonly contexts: NamedContexts;
 }
 
 /**
@@ -30,12 +32,20 @@ export function resolveBase(context: BaseContext, stage: SourceStage): StageBase
     });
   }
   if (name === 'scratch') return { kind: 'scratch' };
+  const named = namedSource(context.contexts, name);
+  if (named !== undefined) return named;
   const earlier = context.sourceStages.slice(0, stage.number).findLast(({ from }) => from.as === name);
   return earlier === undefined ? imageSource(name) : { kind: 'stage', index: earlier.number };
 }
 
-/** What `COPY --from=name` of a stage reads: a name (case ignored), a 0-based number, or an image. Throws without a location. */
-export function resolveCopySource(stages: readonly SourceStage[], stage: SourceStage, name: string): StepSource {
+/** What `COPY --from=name` of a stage reads: a context, a stage (case ignored), a 0-based number, or an image. Throws without a location. */
+export function resolveCopySource(
+  { sourceStages: stages, contexts }: Pick<BaseContext, 'sourceStages' | 'contexts'>,
+  stage: SourceStage,
+  name: string,
+): StepSource {
+  const named = namedSource(contexts, name);
+  if (named !== undefined) return named;
   const earlier = findStage(stages.slice(0, stage.number), name);
   if (earlier !== undefined) return { kind: 'stage', index: earlier.number };
   const later = findStage(stages, name);

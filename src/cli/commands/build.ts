@@ -13,8 +13,8 @@ export async function run({ operands, flags, terminal }: Invocation): Promise<nu
   const chosen = { context, ...choices(flags, terminal.env) };
   const call = callOf(flags);
   if (call.method !== 'build') {
-    const { dockerfile, target, buildArgs } = chosen;
-    return await answer(terminal, call, { context, dockerfile, target, buildArgs, root: flags.root, signal: terminal.signal });
+    const { dockerfile, target, buildArgs, contexts } = chosen;
+    return await answer(terminal, call, { context, dockerfile, target, buildArgs, contexts, root: flags.root, signal: terminal.signal });
   }
   const { digest } = await withProgress(terminal, flags, (options) => build({ ...chosen, ...options }));
   printResult(terminal, digest);
@@ -26,6 +26,7 @@ function choices(flags: Flags, env: Readonly<Record<string, string | undefined>>
     ...{ dockerfile: flags.file, tags: flags.tag ?? [], target: flags.target, addHosts: flags.addHost ?? [] },
     ...{ noCache: flags.cache === false, pull: flags.pull === true, push: flags.push === true },
     buildArgs: buildArgs(flags, env),
+    contexts: keyValues('--build-context', flags.buildContext ?? []),
     labels: keyValues('--label', flags.label ?? []),
     jobs: jobsOf(flags.jobs),
     network: flags.network as BuildOptions['network'],

@@ -9,7 +9,7 @@ import { plan, planFailure } from './_plan.ts';
 function outline({ stages }: BuildPlan): string[] {
   return stages.map(({ name, base }) => {
     if (base.kind === 'scratch') return `${name}<scratch`;
-    return `${name}<${base.kind === 'stage' ? `#${base.index}` : base.reference}`;
+    return `${name}<${base.kind === 'stage' ? `#${base.index}` : base.kind === 'image' ? base.reference : base.name}`;
   });
 }
 

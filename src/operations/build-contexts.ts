@@ -1,0 +1,105 @@
+/** The build contexts of one call: the main one and those of `--build-context`, each opened when a step first reads it. */
+import path from 'node:path';
+import type { BuildContext, BuildContexts } from '../builder/execute/resources.ts';
+import { unpackedTree } from '../builder/execute/unpacked-tree.ts';
+import { contextKey, type NamedContext, type NamedContexts } from '../builder/plan/named-contexts.ts';
+import { openStatIndex } from '../cache/stat-index.ts';
+import { type ContextSource, parseContextSource } from '../context/context-source.ts';
+import { openDirectoryContext } from '../context/directory-context.ts';
+import { readIgnoreFile } from '../context/read-ignore-file.ts';
+import { TsbuildError } from '../errors.ts';
+import { isArchiveFile } from '../layers/archive-file.ts';
+import type { Session } from '../session.ts';
+import type { FileTree } from '../tree/file-tree.ts';
+import { downloaded } from './remote-file.ts';
+
+/** Something open, until it is disposed of. */
+export type OpenContext = BuildContext & Disposable;
+
+/** By contextKey(). Throws REFERENCE_INVALID and USAGE for names and values that cannot be. */
+export function namedSources(contexts: Readonly<Record<string, string>>): ReadonlyMap<string, ContextSource> {
+  return new Map(
+    Object.entries(contexts).map(([name, value]) => {
+      const source = parseContextSource(value);
+      if (source.kind === 'stdin') throw new TsbuildError('USAGE', `Cannot use standard input as the build context ${name}`);
+      return [contextKey(name), source];
+    }),
+  );
+}
+
+/** What planning needs to know of them. */
+export function plannedContexts(sources: ReadonlyMap<string, ContextSource>): NamedContexts {
+  const planned = ([name, source]: [string, ContextSource]): [string, NamedContext] => [
+    name,
+    source.kind === 'image' ? { kind: 'image', reference: source.reference } : { kind: 'files' },
+  ];
+  return new Map([...sources].map(planned));
+}
+
+/** `main` is the main context; disposing closes all that were opened, the main one too. */
+export function openContexts(
+  session: Session,
+  main: () => Promise<OpenContext>,
+  named: ReadonlyMap<string, ContextSource>,
+): BuildContexts & AsyncDisposable {
+  const open = new Map<string | undefined, Promise<OpenContext>>();
+  const start = async (name: string | undefined): Promise<OpenContext> => {
+    if (name === undefined) return await main();
+    const source = named.get(name);
+    if (source === undefined) throw new Error(`No build context ${name}`);
+    return await openNamed(session, source);
+  };
+  return {
+    async open(name) {
+      const opening = open.get(name) ?? start(name);
+      open.set(name, opening);
+      return await opening;
+    },
+    async [Symbol.asyncDispose]() {
+      const all = await Promise.allSettled(open.values());
+      for (const result of all) if (result.status === 'fulfilled') result.value[Symbol.dispose]();
+    },
+  };
+}
+
+async function openNamed(session: Session, source: ContextSource): Promise<OpenContext> {
+  switch (source.kind) {
+    case 'directory':
+      return openDirectory(session, source.path, undefined);
+    case 'git':
+      throw new TsbuildError('UNSUPPORTED', 'Cannot read a git repository: it is not supported yet');
+    case 'url': {
+      using file = await downloaded(session, source.url);
+      if (await isArchiveFile(file.open())) return treeContext(await unpackedTree(session, file.open()));
+      throw new TsbuildError('CONTEXT_NOT_FOUND', `Cannot use ${file.name} as a build context: it is no tar`);
+    }
+    case 'stdin':
+    case 'image':
+      throw new Error(`A build context of the kind ${source.kind} has no files of its own`);
+  }
+}
+
+/** A directory of this machine, less what its ignore file takes out. `dockerfile` may have an ignore file of its own. */
+export function openDirectory({ store }: Session, directory: string, dockerfile: string | undefined): OpenContext {
+  const tree = openDirectoryContext(directory, readIgnoreFile(directory, dockerfile));
+  const known = openStatIndex(store.root, path.resolve(directory));
+  return {
+    tree,
+    known,
+    why(missing) {
+      const line = tree.why(missing);
+      return line === undefined ? NOT_THERE : `excluded by .dockerignore line ${line}`;
+    },
+    [Symbol.dispose]() {
+      known.save();
+      tree[Symbol.dispose]();
+    },
+  };
+}
+
+/** Files that are new at each build: no ignore file counts, and nothing of them is remembered. */
+export function treeContext(tree: FileTree & Disposable): OpenContext {
+  return { tree, known: undefined, why: () => NOT_THERE, [Symbol.dispose]: () => tree[Symbol.dispose]() };
+}
+
+const NOT_THERE = 'not in the build context';

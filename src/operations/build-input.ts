@@ -1,0 +1,128 @@
+/** What a build reads: the text of its Dockerfile and its contexts, as one value with a lifetime. */
+import type { BuildContexts } from '../builder/execute/resources.ts';
+import { unpackedTree } from '../builder/execute/unpacked-tree.ts';
+import type { NamedContexts } from '../builder/plan/named-contexts.ts';
+import { type ContextSource, parseContextSource } from '../context/context-source.ts';
+import { type DockerfileText, readDockerfile } from '../context/read-dockerfile.ts';
+import { dockerfileText, readDockerfileIn } from '../context/read-remote-dockerfile.ts';
+import { TsbuildError } from '../errors.ts';
+import { isArchiveFile } from '../layers/archive-file.ts';
+import type { Session } from '../session.ts';
+import { namedSources, type OpenContext, openContexts, openDirectory, plannedContexts, treeContext } from './build-contexts.ts';
+import { downloaded, type RemoteFile, standardInput } from './remote-file.ts';
+
+/** Where a Dockerfile and what it reads come from. */
+export interface InputOptions {
+  /**
+   * What COPY reads: a directory, `-` (a tar on standard input, or a Dockerfile there and no files), the address of a git
+   * repository, the http(s) address of a tar or of a Dockerfile.
+   */
+  readonly context: string;
+  /**
+   * The Dockerfile; by default `Dockerfile` in the context. A path of this machine where the context is a directory, else a path in
+   * the context; `-` (standard input) and http(s) addresses in either case.
+   */
+  readonly dockerfile?: string | undefined;
+  /** More contexts by name, which win over stages and images of that name; values as `context`, `docker-image://` and `oci-layout://`. */
+  readonly contexts?: Readonly<Record<string, string>> | undefined;
+}
+
+export interface BuildInput extends AsyncDisposable {
+  readonly dockerfile: DockerfileText;
+  readonly contexts: BuildContexts;
+  readonly named: NamedContexts;
+}
+
+/** Reads the Dockerfile, and of contexts as little as that takes. Throws DOCKERFILE_NOT_FOUND, CONTEXT_NOT_FOUND, FETCH_FAILED, USAGE. */
+export async function openBuildInput(session: Session, options: InputOptions): Promise<BuildInput> {
+  const source = mainSource(options);
+  const named = namedSources(options.contexts ?? {});
+  const file = await separateDockerfile(session, options);
+  const main = await openMain(session, source, { ...options, isDockerfileGiven: file !== undefined });
+  const contexts = openContexts(session, main.open, named);
+  try {
+    const dockerfile = file ?? main.dockerfile ?? readDockerfileIn((await contexts.open(undefined)).tree, options.dockerfile);
+    return { dockerfile, contexts, named: plannedContexts(named), [Symbol.asyncDispose]: () => contexts[Symbol.asyncDispose]() };
+  } catch (error) {
+    await contexts[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** The Dockerfile without a session, where it and its context lie on this machine; undefined elsewhere. */
+export function localDockerfile(options: InputOptions): DockerfileText | undefined {
+  const source = mainSource(options);
+  if (source.kind !== 'directory' || isSeparate(options.dockerfile)) return undefined;
+  return readDockerfile(source.path, options.dockerfile);
+}
+
+/** The directory that the main context is, and the Dockerfile in this machine's files, whose ignore file counts; undefined elsewhere. */
+export function localDirectory(options: InputOptions): { readonly path: string; readonly dockerfile: string | undefined } | undefined {
+  const source = mainSource(options);
+  if (source.kind !== 'directory') return undefined;
+  return {
+    path: source.path,
+    dockerfile: isSeparate(options.dockerfile) ? undefined : (options.dockerfile ?? `${source.path}/Dockerfile`),
+  };
+}
+
+interface MainContext {
+  readonly dockerfile?: DockerfileText | undefined;
+  open(): Promise<OpenContext>;
+}
+
+function mainSource({ context, dockerfile }: InputOptions): ContextSource {
+  const source = parseContextSource(context);
+  if (source.kind === 'stdin' && dockerfile === '-')
+    throw new TsbuildError('USAGE', 'Cannot read both the Dockerfile and the build context from standard input');
+  if (source.kind !== 'image') return source;
+  throw new TsbuildError('CONTEXT_NOT_FOUND', `Cannot use an image as the main build context: ${context.slice(0, 200)}`, {
+    hint: 'Give it a name: --build-context base=docker-image://...',
+  });
+}
+
+function isSeparate(dockerfile: string | undefined): dockerfile is string {
+  return dockerfile === '-' || /^https?:\/\//i.test(dockerfile ?? '');
+}
+
+/** A Dockerfile that is neither in the context nor in this machine's files. */
+async function separateDockerfile(session: Session, { dockerfile }: InputOptions): Promise<DockerfileText | undefined> {
+  if (!isSeparate(dockerfile)) return undefined;
+  if (dockerfile !== '-' && !URL.canParse(dockerfile))
+    throw new TsbuildError('DOCKERFILE_NOT_FOUND', 'Cannot read the Dockerfile: not a URL');
+  using file = dockerfile === '-' ? await standardInput(session) : await downloaded(session, new URL(dockerfile));
+  return dockerfileText(file.name, file);
+}
+
+async function openMain(
+  session: Session,
+  source: ContextSource,
+  options: InputOptions & { readonly isDockerfileGiven: boolean },
+): Promise<MainContext> {
+  switch (source.kind) {
+    case 'directory': {
+      const local = localDirectory(options);
+      const dockerfile = localDockerfile(options);
+      return { dockerfile, open: async () => openDirectory(session, source.path, local?.dockerfile) };
+    }
+    case 'stdin':
+      return await openArchive(session, await standardInput(session), options);
+    case 'url':
+      return await openArchive(session, await downloaded(session, source.url), options);
+    case 'git':
+      throw new TsbuildError('UNSUPPORTED', 'Cannot read a git repository: it is not supported yet');
+    case 'image':
+      throw new Error('An image is no main context');
+  }
+}
+
+/** A tar, or the text of a Dockerfile: then there are no files. */
+async function openArchive(session: Session, file: RemoteFile, options: { readonly isDockerfileGiven: boolean }): Promise<MainContext> {
+  using _file = file;
+  if (await isArchiveFile(file.open())) {
+    const tree = await unpackedTree(session, file.open());
+    return { open: async () => treeContext(tree) };
+  }
+  if (options.isDockerfileGiven) throw new TsbuildError('CONTEXT_NOT_FOUND', `Cannot use ${file.name} as the build context: it is no tar`);
+  return { dockerfile: dockerfileText(file.name, file), open: async () => treeContext(session.snapshots.tree(undefined)) };
+}

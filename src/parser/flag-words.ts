@@ -1,10 +1,13 @@
 /** The words before an instruction's arguments that begin with `--`. */
 import { isBlank } from './words.ts';
 
+const NONE: readonly string[] = Object.freeze([]);
+
 /** Takes the flags off the front. Quotes and backslash escapes are resolved in them; a bare `--` ends them. */
-export function extractFlags(text: string): { flags: string[]; rest: string } {
-  const flags: string[] = [];
+export function extractFlags(text: string): { readonly flags: readonly string[]; readonly rest: string } {
   let at = skipBlanks(text, 0);
+  if (!text.startsWith('--', at)) return { flags: NONE, rest: text.slice(at).trim() };
+  const flags: string[] = [];
   while (text.startsWith('--', at)) {
     const { word, end } = readFlagWord(text, at);
     at = skipBlanks(text, end);

@@ -19,49 +19,57 @@ export type Flags<T extends FlagTypes> = {
 
 /** Checks an instruction's flags against the ones that it has. Throws DOCKERFILE_SYNTAX. */
 export function readFlags<T extends FlagTypes>(raw: RawInstruction, types: T): Flags<T> {
-  if (raw.flags.length === 0) return withoutFlags(types);
-  const values = new Map<string, string | boolean | string[]>();
-  for (const [name, type] of Object.entries(types)) if (type === 'list') values.set(name, []);
+  const absent = withoutFlags(types);
+  if (raw.flags.length === 0) return absent as Flags<T>;
+  const values = { ...absent };
   for (const flag of raw.flags) readFlag(raw, flag, { types, values });
-  return Object.fromEntries(Object.keys(types).map((name) => [name, values.get(name)])) as Flags<T>;
+  return values as Flags<T>;
 }
 
-const ABSENT = new WeakMap<FlagTypes, unknown>();
+type FlagValue = string | boolean | readonly string[] | undefined;
+
+const NO_VALUES: readonly string[] = Object.freeze([]);
+const ABSENT = new WeakMap<FlagTypes, Readonly<Record<string, FlagValue>>>();
 
 /** Most instructions have no flags: the same value for all of them, as long as their tables are constants. */
-function withoutFlags<T extends FlagTypes>(types: T): Flags<T> {
-  const known = ABSENT.get(types) as Flags<T> | undefined;
-  const absent =
-    known ?? Object.freeze(Object.fromEntries(Object.entries(types).map(([name, type]) => [name, type === 'list' ? [] : undefined])));
-  if (known === undefined) ABSENT.set(types, absent);
-  return absent as Flags<T>;
+function withoutFlags(types: FlagTypes): Readonly<Record<string, FlagValue>> {
+  const known = ABSENT.get(types);
+  if (known !== undefined) return known;
+  const entries = Object.entries(types).map(([name, type]) => [name, type === 'list' ? NO_VALUES : undefined]);
+  const absent: Readonly<Record<string, FlagValue>> = Object.freeze(Object.fromEntries(entries));
+  ABSENT.set(types, absent);
+  return absent;
 }
 
 interface FlagTable {
   readonly types: FlagTypes;
-  readonly values: Map<string, string | boolean | string[]>;
+  /** One for each type, and nothing else. */
+  readonly values: Record<string, FlagValue>;
 }
 
 function readFlag(raw: RawInstruction, flag: string, { types, values }: FlagTable): void {
   const equals = flag.indexOf('=');
   const name = equals === -1 ? flag.slice(2) : flag.slice(2, equals);
   const value = equals === -1 ? undefined : flag.slice(equals + 1);
-  const part = { kind: 'flag', name } as const;
   if (!Object.hasOwn(types, name)) {
     const hint =
       Object.keys(types).length === 0
         ? `${raw.keyword} has no flags; write "${raw.keyword} -- ..." if the text begins with "--".`
         : undefined;
     const guess = didYouMean(name, Object.keys(types), '--');
-    throw syntaxError(raw, `Unknown flag --${name.slice(0, 80)} of ${raw.keyword}${guess}`, { part, hint });
+    throw syntaxError(raw, `Unknown flag --${name.slice(0, 80)} of ${raw.keyword}${guess}`, { part: { kind: 'flag', name }, hint });
   }
-  const known = values.get(name);
-  if (Array.isArray(known)) {
-    known.push(needValue(raw, name, value));
+  const known = values[name];
+  if (types[name] === 'list') {
+    if (known === NO_VALUES) values[name] = [needValue(raw, name, value)];
+    else (known as string[]).push(needValue(raw, name, value));
     return;
   }
-  if (known !== undefined) throw syntaxError(raw, `Cannot use flag --${name} of ${raw.keyword} twice`, { part });
-  values.set(name, types[name] === 'boolean' ? readBoolean(raw, name, value) : needValue(raw, name, value));
+  if (known !== undefined)
+    throw syntaxError(raw, `Cannot use flag --${name} of ${raw.keyword} twice`, {
+      part: { kind: 'flag', name },
+    });
+  values[name] = types[name] === 'boolean' ? readBoolean(raw, name, value) : needValue(raw, name, value);
 }
 
 function needValue(raw: RawInstruction, name: string, value: string | undefined): string {

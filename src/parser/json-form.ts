@@ -6,18 +6,20 @@ export type JsonForm =
   | { readonly form: 'not-strings' }
   | { readonly form: 'none' };
 
+const NONE: JsonForm = { form: 'none' };
+
 /** Strict JSON: single quotes, a trailing comma or text after the `]` make it `none`. */
 export function readJsonForm(text: string): JsonForm {
-  if (!text.trimStart().startsWith('[')) return { form: 'none' };
+  if (!text.trimStart().startsWith('[')) return NONE;
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (error) {
     // RangeError: nested deeper than the stack.
-    if (error instanceof SyntaxError || error instanceof RangeError) return { form: 'none' };
+    if (error instanceof SyntaxError || error instanceof RangeError) return NONE;
     throw error;
   }
-  if (!Array.isArray(value)) return { form: 'none' };
+  if (!Array.isArray(value)) return NONE;
   const strings = value.filter((item): item is string => typeof item === 'string');
   return strings.length === value.length ? { form: 'strings', strings } : { form: 'not-strings' };
 }

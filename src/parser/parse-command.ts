@@ -34,8 +34,7 @@ export function parseCommandLine(raw: RawInstruction, text: string): CommandLine
     case 'not-strings':
       throw notStrings(raw);
     case 'none':
-      if (looksLikeArray(text))
-        raw.warn(`${raw.keyword} looks like a JSON array but is not valid JSON: it is run by the shell as it stands`);
+      if (looksLikeArray(text)) raw.warnings.push({ message: notJson(raw), range: raw.range });
       return { form: 'shell', script: text };
   }
 }
@@ -46,7 +45,11 @@ export function notStrings(raw: RawInstruction): Error {
   });
 }
 
+function notJson({ keyword }: RawInstruction): string {
+  return `${keyword} looks like a JSON array but is not valid JSON: it is run by the shell as it stands`;
+}
+
 /** `[ -f x ] && y` is a shell's test, not an array. */
 function looksLikeArray(text: string): boolean {
-  return /^\[\s*["']/.test(text) && text.endsWith(']');
+  return text.endsWith(']') && /^\[\s*["']/.test(text);
 }

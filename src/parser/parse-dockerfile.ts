@@ -1,5 +1,5 @@
 /** Dockerfile text → typed instructions. Source: Dockerfile reference; where it is silent, BuildKit's behaviour. Pure. */
-import { type SourceRange, TsbuildError } from '../errors.ts';
+import { TsbuildError } from '../errors.ts';
 import { readDirectives } from './directives.ts';
 import type { Directive, Dockerfile, Instruction, ParseWarning } from './instruction.ts';
 import type { DockerfileText } from './location.ts';
@@ -21,12 +21,11 @@ export function parseDockerfile(text: string, options: { readonly file: string }
   const { directives, escape: escapeChar } = readDirectives(lines, { file, text });
   const source: DockerfileText = { file, text, escape: escapeChar };
   const warnings: ParseWarning[] = directives.flatMap((directive) => directiveWarnings(directive));
-  const warn = (message: string, range: SourceRange): void => void warnings.push({ message, range });
   const instructions: Instruction[] = [];
   let staged = false;
   for (const part of segment({ ...source, lines })) {
     if (part.blankLine !== undefined) warnings.push(emptyContinuation(part, part.blankLine, lines));
-    const raw = readRawInstruction(part, source, warn);
+    const raw = readRawInstruction(part, source, warnings);
     const instruction = parseInstruction(raw);
     staged ||= instruction.kind === 'from';
     if (!staged && instruction.kind !== 'arg') {

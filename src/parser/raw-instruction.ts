@@ -1,7 +1,7 @@
 /** An instruction cut into keyword, flags and the rest: what the parsers of the single instructions start from. */
 import { type SourceRange, TsbuildError } from '../errors.ts';
 import { extractFlags } from './flag-words.ts';
-import type { Escape, Heredoc } from './instruction.ts';
+import type { Escape, Heredoc, ParseWarning } from './instruction.ts';
 import { type DockerfileText, locate, type SourcePart } from './location.ts';
 import type { Segment } from './segment.ts';
 import { splitFirst } from './words.ts';
@@ -18,26 +18,15 @@ export interface RawInstruction {
   readonly heredocs: readonly Heredoc[];
   readonly escape: Escape;
   readonly source: DockerfileText;
-  warn(message: string): void;
+  readonly warnings: ParseWarning[];
 }
 
-/** Splits a segment's line. */
-export function readRawInstruction(
-  segment: Segment,
-  source: DockerfileText,
-  warn: (message: string, range: SourceRange) => void,
-): RawInstruction {
-  const { first, rest } = splitFirst(segment.line);
-  return {
-    keyword: first.toUpperCase(),
-    ...extractFlags(rest),
-    text: segment.line,
-    range: segment.range,
-    heredocs: segment.heredocs,
-    escape: source.escape,
-    source,
-    warn: (message) => warn(message, segment.range),
-  };
+/** Splits a segment's line. What is found wrong but can be read goes to `warnings`. */
+export function readRawInstruction(segment: Segment, source: DockerfileText, warnings: ParseWarning[]): RawInstruction {
+  const { line, range, heredocs } = segment;
+  const { first, rest: written } = splitFirst(line);
+  const { flags, rest } = extractFlags(written);
+  return { keyword: first.toUpperCase(), flags, rest, text: line, range, heredocs, escape: source.escape, source, warnings };
 }
 
 /** What all instructions have. */

@@ -37,32 +37,32 @@ export function splitLines(text: string): string[] {
   return lines;
 }
 
-/** All instructions of the lines. Linear in the text. Throws DOCKERFILE_SYNTAX for a line too long or a heredoc without end. */
-export function segment(source: SourceLines): Segment[] {
+/**
+ * The instructions of the lines, one by one: nothing is kept of those that were taken. Linear in the text. Throws
+ * DOCKERFILE_SYNTAX for a line too long or a heredoc without end.
+ */
+export function* segment(source: SourceLines): Generator<Segment, void, undefined> {
   checkLineLengths(source);
-  const segments: Segment[] = [];
   let next = 0;
   while (next < source.lines.length) {
     const head = readHead(source, next);
     next = head.next;
     if (head.line === '') continue;
-    const heredocs = head.line.includes('<<') ? readHeredocs(source, head) : [];
-    next = heredocs.reduce((end, heredoc) => Math.max(end, heredoc.next), next);
-    const endLine = heredocs.length === 0 ? head.endLine : next;
-    segments.push({
+    const { heredocs, end } = head.line.includes('<<') ? readHeredocs(source, head) : withoutHeredocs(head);
+    next = Math.max(next, end);
+    yield {
       line: head.line,
       range: {
         startLine: head.startLine,
         startColumn: head.startColumn,
-        endLine,
-        endColumn: (source.lines[endLine - 1] ?? '').trimEnd().length,
+        endLine: end,
+        endColumn: (source.lines[end - 1] ?? '').trimEnd().length,
       },
       headEndLine: head.endLine,
-      heredocs: heredocs.map(({ heredoc }) => heredoc),
+      heredocs,
       blankLine: head.blankLine,
-    });
+    };
   }
-  return segments;
 }
 
 interface Head {
@@ -83,11 +83,11 @@ function readHead({ lines, escape: escapeChar }: SourceLines, start: number): He
   const startColumn = first.length - text.length;
   const position = { startLine: start + 1, startColumn };
   if (text === '' || text.startsWith('#')) return { line: '', ...position, endLine: start + 1, blankLine: undefined, next: start + 1 };
-  const parts: string[] = [];
+  let piece = cutContinuation(text, escapeChar);
+  if (!piece.continues) return { line: text, ...position, endLine: start + 1, blankLine: undefined, next: start + 1 };
+  const parts = [piece.text];
   let blankLine: number | undefined;
   let endLine = start + 1;
-  let piece = cutContinuation(text, escapeChar);
-  parts.push(piece.text);
   let next = start + 1;
   for (; piece.continues && next < lines.length; next++) {
     const line = lines[next] ?? '';
@@ -118,15 +118,29 @@ function withoutCarriageReturn(line: string): string {
   return line.slice(0, end);
 }
 
+interface Bodies {
+  readonly heredocs: readonly Heredoc[];
+  /** Last line of the instruction with them, 1-based. */
+  readonly end: number;
+}
+
+const NO_HEREDOCS: readonly Heredoc[] = Object.freeze([]);
+
+function withoutHeredocs(head: Head): Bodies {
+  return { heredocs: NO_HEREDOCS, end: head.endLine };
+}
+
 /** The bodies of the heredocs that a line announces, read one after another from the lines below it. */
-function readHeredocs(source: SourceLines, head: Head): { heredoc: Heredoc; next: number }[] {
-  if (!mayHoldHeredoc(head.line)) return [];
-  let next = head.next;
-  return findHeredocs(head.line).map((marker) => {
-    const read = readBody(source, { marker, head, start: next });
-    next = read.next;
-    return read;
+function readHeredocs(source: SourceLines, head: Head): Bodies {
+  const markers = mayHoldHeredoc(head.line) ? findHeredocs(head.line) : [];
+  if (markers.length === 0) return withoutHeredocs(head);
+  let end = head.next;
+  const heredocs = markers.map((marker) => {
+    const read = readBody(source, { marker, head, start: end });
+    end = read.next;
+    return read.heredoc;
   });
+  return { heredocs, end };
 }
 
 /** RUN, COPY and ADD, also under ONBUILD, but not in their JSON form. */
@@ -149,8 +163,9 @@ function readBody(source: SourceLines, { marker, head, start }: BodyRequest): { 
   for (let next = start; next < source.lines.length; next++) {
     const line = withoutCarriageReturn(source.lines[next] ?? '');
     if ((marker.chomp ? line.replace(/^\t+/, '') : line) === marker.name) {
-      const body = source.lines.slice(start, next);
-      return { heredoc: { ...marker, body: body.length === 0 ? '' : `${body.join('\n')}\n` }, next: next + 1 };
+      const body = next === start ? '' : `${source.lines.slice(start, next).join('\n')}\n`;
+      const { name, fd, chomp, expand } = marker;
+      return { heredoc: { name, fd, chomp, expand, body }, next: next + 1 };
     }
     if (nearMiss === undefined && line.trim() === marker.name) nearMiss = next + 1;
   }
@@ -172,7 +187,8 @@ function nearMissHint(line: number, { chomp, name }: HeredocMarker): string {
 }
 
 function checkLineLengths({ file, text, lines }: SourceLines): void {
-  for (const [index, line] of lines.entries()) {
+  for (let index = 0; index < lines.length; index++) {
+    const line = lines[index] ?? '';
     // A UTF-16 unit is at most three bytes.
     if (line.length * 3 <= LINE_BYTES_MAX || Buffer.byteLength(line) <= LINE_BYTES_MAX) continue;
     throw new TsbuildError('DOCKERFILE_SYNTAX', `Cannot read line ${index + 1}: it is longer than ${LINE_BYTES_MAX} bytes`, {

@@ -3,6 +3,7 @@ import { openBench } from './_workload.ts';
 import { cachedBuild } from './cached-build.ts';
 import { largeLayer } from './large-layer.ts';
 import { manyFiles } from './many-files.ts';
+import { parse } from './parse.ts';
 import { peers } from './peers.ts';
 import { trivialRun } from './trivial-run.ts';
 
@@ -11,6 +12,7 @@ const WORKLOADS = new Map([
   ['cached-build', cachedBuild],
   ['large-layer', largeLayer],
   ['many-files', manyFiles],
+  ['parse', parse],
   ['peers', peers],
 ]);
 

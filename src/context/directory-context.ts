@@ -3,14 +3,13 @@ import { closeSync, constants, fstatSync } from 'node:fs';
 import { SyscallError, TsbuildError } from '../errors.ts';
 import { openAt, openBeneath, openDirectory } from '../sys/open.ts';
 import { listDirectory, readLinkAt, type Stat, statAt } from '../sys/stat.ts';
-import { imageXattrsAt } from '../sys/xattr.ts';
-import { type ByteString, display, fromText, join, nameOf, parentOf, toBuffer } from '../tree/byte-string.ts';
+import { type ByteString, display, fromText, join, nameOf, parentOf, toText } from '../tree/byte-string.ts';
 import type { FileNode, FileTree, Xattrs } from '../tree/file-tree.ts';
 import { type IgnoreRules, ignored, mayIncludeInside } from './ignore-file.ts';
 
 export interface DirectoryContext extends FileTree, Disposable {
-  /** The line of the ignore file that hides `path`; undefined where none does. */
-  why(path: ByteString): number | undefined;
+  /** The line of the ignore file that hides `path`, such as `.dockerignore line 3 ("*.log")`; undefined where none does. */
+  why(path: ByteString): string | undefined;
 }
 
 /**
@@ -20,9 +19,11 @@ export interface DirectoryContext extends FileTree, Disposable {
  * Throws CONTEXT_NOT_FOUND where `dir` is no directory that can be read.
  */
 export function openDirectoryContext(dir: string, rules: IgnoreRules | undefined): DirectoryContext {
-  return new OpenContext(openRoot(dir), rules ?? { rules: [] });
+  return new OpenContext(openRoot(dir), rules ?? NO_RULES);
 }
 
+const NO_RULES: IgnoreRules = { file: '', rules: [] };
+const NO_XATTRS: Xattrs = new Map();
 /** Directories kept open: more than any tree is deep, since a walk comes back to each of its parents. */
 const OPEN_MAX = 64;
 
@@ -71,11 +72,9 @@ class OpenContext implements DirectoryContext {
     return names;
   }
 
-  xattrs(path: ByteString): Xattrs {
-    if (path === '') return imageXattrsAt(this.#root, path);
-    const parent = this.#directory(parentOf(path));
-    if (parent === undefined) throw new SyscallError('read the attributes of', display(path), 'ENOENT');
-    return imageXattrsAt(parent.fd, nameOf(path));
+  /** None: they belong to this machine, and a layer must not depend on what its file system can store. */
+  xattrs(): Xattrs {
+    return NO_XATTRS;
   }
 
   open(path: ByteString): number {
@@ -88,9 +87,10 @@ class OpenContext implements DirectoryContext {
     throw new TsbuildError('CONTEXT_CHANGED', `Cannot read "${display(path)}" of the build context: it is no regular file any more`);
   }
 
-  why(path: ByteString): number | undefined {
-    const verdict = ignored(this.#rules, textOf(path));
-    return verdict.ignored ? verdict.line : undefined;
+  why(path: ByteString): string | undefined {
+    const { ignored: isHidden, rule } = ignored(this.#rules, toText(path));
+    if (!isHidden || rule === undefined) return undefined;
+    return `${this.#rules.file} line ${rule.line} (${JSON.stringify(rule.text.slice(0, 200))})`;
   }
 
   [Symbol.dispose](): void {
@@ -101,12 +101,12 @@ class OpenContext implements DirectoryContext {
   }
 
   #isIgnored(path: ByteString): boolean {
-    return path !== '' && this.#rules.rules.length > 0 && ignored(this.#rules, textOf(path)).ignored;
+    return path !== '' && this.#rules.rules.length > 0 && ignored(this.#rules, toText(path)).ignored;
   }
 
   /** Whether the ignored directory `path` holds something that is taken back in. */
   #includesBelow(path: ByteString): boolean {
-    if (!mayIncludeInside(this.#rules, textOf(path))) return false;
+    if (!mayIncludeInside(this.#rules, toText(path))) return false;
     const known = this.#includesInside.get(path);
     if (known !== undefined) return known;
     const isDirectory = this.#node(path)?.type === 'directory';
@@ -187,9 +187,4 @@ function nodeAt(dir: number, name: ByteString): FileNode | undefined {
 
 function hasManyNames(stat: Stat): boolean {
   return stat.nlink > 1 && stat.type !== 'directory';
-}
-
-/** The text that patterns are matched against: most names are ASCII and need no decoding. */
-function textOf(path: ByteString): string {
-  return /[\x80-\xff]/.test(path) ? toBuffer(path).toString('utf8') : path;
 }

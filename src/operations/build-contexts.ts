@@ -88,7 +88,7 @@ export function openDirectory({ store }: Session, directory: string, dockerfile:
     known,
     why(missing) {
       const line = tree.why(missing);
-      return line === undefined ? NOT_THERE : `excluded by .dockerignore line ${line}`;
+      return line === undefined ? NOT_THERE : `excluded by ${line}`;
     },
     [Symbol.dispose]() {
       known.save();

@@ -142,6 +142,8 @@ interface CopyBase extends InstructionBase {
   readonly link: boolean;
   /** Never expanded. */
   readonly exclude: readonly string[];
+  /** Ours (docs/extensions.md): a path that is missing is left out. */
+  readonly ifExists: boolean;
 }
 
 export interface CopyInstruction extends CopyBase {

@@ -7,12 +7,12 @@ import { notStrings } from './parse-command.ts';
 import { baseOf, type RawInstruction, syntaxError } from './raw-instruction.ts';
 import { splitBlanks } from './words.ts';
 
-const COMMON_FLAGS = { chown: 'string', chmod: 'string', link: 'boolean', exclude: 'list' } as const;
+const COMMON_FLAGS = { chown: 'string', chmod: 'string', link: 'boolean', exclude: 'list', 'if-exists': 'boolean' } as const;
 const COPY_FLAGS = { ...COMMON_FLAGS, from: 'string', parents: 'boolean' } as const;
 const ADD_FLAGS = { ...COMMON_FLAGS, checksum: 'string', 'keep-git-dir': 'boolean', unpack: 'boolean' } as const;
 
 export function parseCopy(raw: RawInstruction): CopyInstruction {
-  const { from, parents, link, ...flags } = readFlags(raw, COPY_FLAGS);
+  const { from, parents, link, 'if-exists': ifExists, ...flags } = readFlags(raw, COPY_FLAGS);
   if (from !== undefined && (from === '' || from.includes('$'))) {
     throw syntaxError(
       raw,
@@ -24,12 +24,14 @@ export function parseCopy(raw: RawInstruction): CopyInstruction {
       },
     );
   }
-  return { kind: 'copy', ...baseOf(raw), ...parsePaths(raw), ...flags, from, link: link ?? false, parents: parents ?? false };
+  const switches = { link: link ?? false, parents: parents ?? false, ifExists: ifExists ?? false };
+  return { kind: 'copy', ...baseOf(raw), ...parsePaths(raw), ...flags, from, ...switches };
 }
 
 export function parseAdd(raw: RawInstruction): AddInstruction {
-  const { link, 'keep-git-dir': keepGitDir, ...flags } = readFlags(raw, ADD_FLAGS);
-  return { kind: 'add', ...baseOf(raw), ...parsePaths(raw), ...flags, link: link ?? false, keepGitDir: keepGitDir ?? false };
+  const { link, 'keep-git-dir': keepGitDir, 'if-exists': ifExists, ...flags } = readFlags(raw, ADD_FLAGS);
+  const switches = { link: link ?? false, keepGitDir: keepGitDir ?? false, ifExists: ifExists ?? false };
+  return { kind: 'add', ...baseOf(raw), ...parsePaths(raw), ...flags, ...switches };
 }
 
 /** The last path is the destination. */

@@ -17,6 +17,11 @@ export function toBuffer(value: ByteString): Buffer {
   return Buffer.from(value, 'latin1');
 }
 
+/** As UTF-8, broken bytes replaced: what patterns are matched against. Most names are ASCII and need no decoding. */
+export function toText(value: ByteString): string {
+  return /[\x80-\xff]/.test(value) ? toBuffer(value).toString('utf8') : value;
+}
+
 /** For messages: UTF-8 where it is valid, control characters and broken bytes as `\xNN`. */
 export function display(value: ByteString): string {
   const buffer = toBuffer(value);

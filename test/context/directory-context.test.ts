@@ -48,8 +48,8 @@ test('openDirectoryContext() leaves ignored paths out and says which line did it
   using context = openDirectoryContext(dir.path, parseIgnoreFile('node_modules\n**/*.log'));
   assert.deepEqual(walk(context), ['keep.txt', 'src/', 'src/a.c']);
   assert.equal(context.stat(fromText('drop.log')), undefined);
-  assert.equal(context.why(fromText('node_modules/x/y.js')), 1);
-  assert.equal(context.why(fromText('src/a.log')), 2);
+  assert.equal(context.why(fromText('node_modules/x/y.js')), '.dockerignore line 1 ("node_modules")');
+  assert.equal(context.why(fromText('src/a.log')), '.dockerignore line 2 ("**/*.log")');
   assert.equal(context.why(fromText('keep.txt')), undefined);
   assert.throws(() => context.open(fromText('drop.log')), { errno: 'ENOENT' });
 });
@@ -106,7 +106,7 @@ test('openDirectoryContext() gives the names of one inode the same inode key', (
   assert.equal(context.stat(fromText('alone'))?.inode, undefined);
 });
 
-test('openDirectoryContext() keeps names that are not UTF-8 and reads image xattrs', () => {
+test('openDirectoryContext() keeps names that are not UTF-8 and has no xattrs', () => {
   using dir = makeDirectory({});
   const name = Buffer.concat([Buffer.from(`${dir.path}/`), Buffer.from([0xff, 0x61])]);
   writeFileSync(name, 'bytes');
@@ -115,7 +115,7 @@ test('openDirectoryContext() keeps names that are not UTF-8 and reads image xatt
   assert.equal(context.stat('\xffa' as ByteString)?.size, 5);
   writeFileSync(`${dir.path}/attributes`, '');
   execFileSync('setfattr', ['-n', 'user.note', '-v', 'hi', `${dir.path}/attributes`]);
-  assert.deepEqual(context.xattrs(fromText('attributes')), new Map([['user.note', Buffer.from('hi')]]));
+  assert.deepEqual(context.xattrs(fromText('attributes')), new Map());
 });
 
 test('openDirectoryContext() walks a tree deeper than the directories it keeps open', () => {

@@ -77,8 +77,10 @@ test('ignored() decides as moby/patternmatcher documents', () => {
 
 test('ignored() names the line that decided', () => {
   const rules = parseIgnoreFile('# first\n\n*.log\n!keep.log\n');
-  assert.deepEqual(ignored(rules, 'a.log'), { ignored: true, line: 3 });
-  assert.deepEqual(ignored(rules, 'keep.log'), { ignored: false, line: 4 });
+  const [logs, keep] = rules.rules;
+  assert.deepEqual([logs?.line, logs?.text, keep?.line, keep?.text], [3, '*.log', 4, '!keep.log']);
+  assert.deepEqual(ignored(rules, 'a.log'), { ignored: true, rule: logs });
+  assert.deepEqual(ignored(rules, 'keep.log'), { ignored: false, rule: keep });
   assert.deepEqual(ignored(rules, 'a.txt'), { ignored: false });
 });
 

@@ -5,7 +5,7 @@
 import { createHash, hash as digestOf } from 'node:crypto';
 import { closeSync, readSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { fromBuffer } from '../../tree/byte-string.ts';
+import { type ByteString, fromBuffer } from '../../tree/byte-string.ts';
 import type { FileNode, FileTree } from '../../tree/file-tree.ts';
 import { type CopySource, type SourceEntry, walkSource } from './copy-sources.ts';
 
@@ -32,11 +32,10 @@ export async function contentChecksum(tree: FileTree, sources: readonly CopySour
   const buffer = Buffer.allocUnsafe(CHUNK);
   let files = 0;
   for (const source of sources) {
-    const hash = createHash('sha256').update(field(source.name), 'latin1');
+    const hash = createHash('sha256').update(field(source.name) + placeFields(tree, source), 'latin1');
     for (const entry of walkSource(tree, source)) {
       if (++files % TURN_FILES === 0) await nextTurn(undefined, { signal: options.signal });
-      let fields = field(entry.relative) + describeNode(entry.node);
-      for (const [name, value] of tree.xattrs(entry.path)) fields += field(name) + field(fromBuffer(value));
+      let fields = field(entry.relative) + describeNode(entry.node) + xattrFields(tree, entry.path);
       if (entry.node.type === 'file') {
         const known = options.known?.get(entry.path, entry.node);
         fields += field(known ?? (await readDigest(tree, entry, { options, buffer })));
@@ -46,6 +45,19 @@ export async function contentChecksum(tree: FileTree, sources: readonly CopySour
     checksums.push(hash.digest('hex'));
   }
   return checksums;
+}
+
+/** With `--parents`: where it lands, and the directories that are copied on the way. */
+function placeFields(tree: FileTree, { place }: CopySource): string {
+  if (place === undefined) return '';
+  const parents = place.parents.map(({ path, node }) => describeNode(node) + xattrFields(tree, path));
+  return field(place.path) + parents.map(field).join('');
+}
+
+function xattrFields(tree: FileTree, path: ByteString): string {
+  let fields = '';
+  for (const [name, value] of tree.xattrs(path)) fields += field(name) + field(fromBuffer(value));
+  return fields;
 }
 
 function describeNode(node: FileNode): string {

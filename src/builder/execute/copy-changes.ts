@@ -23,6 +23,7 @@ export interface CopyPlan {
   readonly createdNs: bigint;
 }
 
+const ROOT = '' as ByteString;
 const NO_XATTRS: ReadonlyMap<string, Buffer> = new Map();
 
 /** Changes in an order in which every directory comes before what is in it. Throws COPY_CONFLICT. */
@@ -32,14 +33,7 @@ export function* copyChanges(plan: CopyPlan): Generator<Change> {
   const links = new Map<string, ByteString>();
   const intoDirectory = target.node?.type === 'directory' || plan.destination.endsWith('/');
   if (plan.sources.length > 1) needDirectory(plan.into, plan.destination);
-  for (const source of plan.sources) {
-    const isDirectory = source.node.type === 'directory';
-    const top = !isDirectory && intoDirectory ? join(target.path, source.name) : target.path;
-    yield* makeParents(plan, parentOf(top), made);
-    for (const entry of walkSource(plan.from, source)) {
-      yield* placeEntry({ ...plan, made, links }, entry, top);
-    }
-  }
+  for (const source of plan.sources) yield* placeSource({ ...plan, made, links }, source, { path: target.path, intoDirectory });
 }
 
 /** Several sources need a directory to go into. Throws COPY_CONFLICT. */
@@ -56,15 +50,32 @@ interface Placing extends CopyPlan {
   readonly links: Map<string, ByteString>;
 }
 
-function* placeEntry(plan: Placing, entry: SourceEntry, top: ByteString): Generator<Change> {
-  const path = entry.relative === '' ? top : join(top, entry.relative);
+function* placeSource(plan: Placing, source: CopySource, target: { path: ByteString; intoDirectory: boolean }): Generator<Change> {
+  const { node, place } = source;
+  const isDirectory = node.type === 'directory';
+  const top =
+    place === undefined
+      ? !isDirectory && target.intoDirectory
+        ? join(target.path, source.name)
+        : target.path
+      : join(target.path, place.path);
+  yield* makeParents(plan, place === undefined ? parentOf(top) : target.path, plan.made);
+  for (const parent of place?.parents ?? []) {
+    const path = join(target.path, parent.place);
+    if (!plan.made.has(path)) yield placeEntry(plan, { source, path: parent.path, relative: ROOT, node: parent.node }, path);
+  }
+  for (const entry of walkSource(plan.from, source)) yield placeEntry(plan, entry, entry.relative === '' ? top : join(top, entry.relative));
+}
+
+function placeEntry(plan: Placing, entry: SourceEntry, path: ByteString): Change {
   const present = plan.made.get(path) ?? plan.into.stat(path);
   const isDirectory = entry.node.type === 'directory';
   if (present !== undefined && isDirectory !== (present.type === 'directory')) conflict(entry, path, present);
   if (path === '' && !isDirectory) conflict(entry, path, present);
-  const change = isDirectory && entry.relative === '' ? topDirectory(plan, entry, path, present) : copied(plan, entry, path);
+  const isContentsOnly = isDirectory && entry.relative === '' && entry.source.place === undefined;
+  const change = isContentsOnly ? topDirectory(plan, entry, path, present) : copied(plan, entry, path);
   plan.made.set(path, change.node);
-  yield change;
+  return change;
 }
 
 /** The destination of a directory's contents keeps its own mode and owner, or gets fresh ones; its time is the source's. */
@@ -108,7 +119,8 @@ function newDirectory(plan: CopyPlan): FileNode {
   const { uid, gid } = plan.owner ?? { uid: 0, gid: 0 };
   return {
     type: 'directory',
-    mode: typeof plan.chmod === 'number' ? plan.chmod : 0o755,
+    // Special bits are for what is copied: with them, BuildKit gives directories of its own the usual mode.
+    mode: typeof plan.chmod === 'number' && plan.chmod <= 0o777 ? plan.chmod : 0o755,
     uid,
     gid,
     size: 0,

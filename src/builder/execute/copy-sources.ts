@@ -3,8 +3,8 @@
  * lands. Rules: Docker's reference manual, "COPY"; a link named as a source is followed inside the tree, the file
  * lands under the link's own name; a directory gives its contents, never itself.
  */
-import type { ByteString } from '../../tree/byte-string.ts';
-import { join, nameOf } from '../../tree/byte-string.ts';
+import { type IgnoreRules, ignored, mayIncludeInside } from '../../context/ignore-file.ts';
+import { type ByteString, join, nameOf, toText } from '../../tree/byte-string.ts';
 import type { FileNode, FileTree } from '../../tree/file-tree.ts';
 import { resolvePath } from '../../tree/resolve.ts';
 
@@ -14,6 +14,24 @@ export interface CopySource {
   readonly node: FileNode;
   /** The last component as written or matched; '' for the tree's root. */
   readonly name: ByteString;
+  /** `--parents`: it keeps its place. */
+  readonly place?: SourcePlace;
+  /** `--exclude`: what a directory gives less; patterns are relative to it, or to the destination where sources keep their place. */
+  readonly exclude?: IgnoreRules;
+}
+
+/** Where a source lands below the destination, and the directories on the way there, which are copied with it. */
+export interface SourcePlace {
+  readonly path: ByteString;
+  readonly parents: readonly SourceParent[];
+}
+
+export interface SourceParent {
+  /** Below the destination. */
+  readonly place: ByteString;
+  /** In the tree, without links. */
+  readonly path: ByteString;
+  readonly node: FileNode;
 }
 
 /** One file below a source: `relative` is '' for the source itself. */
@@ -32,19 +50,46 @@ export function findSource(tree: FileTree, path: ByteString): CopySource | undef
 
 /** A source and everything below it: a directory before its contents, names in byte order. */
 export function* walkSource(tree: FileTree, source: CopySource): Generator<SourceEntry> {
-  yield { source, path: source.path, relative: '' as ByteString, node: source.node };
-  if (source.node.type === 'directory') yield* walkBelow(tree, source, '' as ByteString);
+  yield* walkEntry(tree, { source, path: source.path, relative: '' as ByteString, node: source.node });
 }
 
-function* walkBelow(tree: FileTree, source: CopySource, relative: ByteString): Generator<SourceEntry> {
-  const directory = relative === '' ? source.path : join(source.path, relative);
+function* walkEntry(tree: FileTree, entry: SourceEntry): Generator<SourceEntry> {
+  if (isExcluded(entry)) yield* walkTakenBack(tree, entry);
+  else {
+    yield entry;
+    if (entry.node.type === 'directory') yield* walkBelow(tree, entry);
+  }
+}
+
+function* walkBelow(tree: FileTree, { source, path: directory, relative }: SourceEntry): Generator<SourceEntry> {
   for (const name of tree.list(directory)) {
     const path = join(directory, name);
     const node = tree.stat(path);
-    if (node === undefined) continue;
-    const below = join(relative, name);
-    yield { source, path, relative: below, node };
-    if (node.type === 'directory') yield* walkBelow(tree, source, below);
+    if (node !== undefined) yield* walkEntry(tree, { source, path, relative: join(relative, name), node });
+  }
+}
+
+function isExcluded(entry: SourceEntry): boolean {
+  const { exclude } = entry.source;
+  const path = excludePath(entry);
+  return exclude !== undefined && path !== '' && ignored(exclude, path).ignored;
+}
+
+/** What patterns are matched against; '' for a source that does not keep its place: it was named, so it is wanted. */
+function excludePath({ source: { place }, relative }: SourceEntry): string {
+  if (place === undefined) return toText(relative);
+  return toText(relative === '' ? place.path : join(place.path, relative));
+}
+
+/** Of an excluded directory, what a `!` pattern takes back in; the directory itself then, too. */
+function* walkTakenBack(tree: FileTree, entry: SourceEntry): Generator<SourceEntry> {
+  const { exclude } = entry.source;
+  if (entry.node.type !== 'directory' || exclude === undefined || !mayIncludeInside(exclude, excludePath(entry))) return;
+  let isTaken = false;
+  for (const inside of walkBelow(tree, entry)) {
+    if (!isTaken) yield entry;
+    isTaken = true;
+    yield inside;
   }
 }
 

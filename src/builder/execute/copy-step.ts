@@ -15,6 +15,7 @@ import { cachedStep, type StepResult } from './cached-step.ts';
 import { copyChanges, needDirectory } from './copy-changes.ts';
 import type { CopySource } from './copy-sources.ts';
 import { type FileMode, parseFileMode } from './file-mode.ts';
+import type { Selection } from './find-sources.ts';
 import { contextGroup, heredocGroup, type OpenSources, type SourceGroup, stageGroup } from './source-group.ts';
 import { CREATED_NS, type StageRun } from './stage-run.ts';
 import type { StageState } from './stage-state.ts';
@@ -28,7 +29,7 @@ export async function copyStep(run: StageRun, state: StageState, step: FileStep)
   const cwd = state.config.WorkingDir ?? '/';
   const { chown = '', chmod = '' } = instruction;
   const plan = {
-    destination: absoluteDestination(instruction.destination, cwd),
+    destination: absoluteDestination(keepsPlaces(instruction) ? `${instruction.destination}/` : instruction.destination, cwd),
     chown,
     chmod: parseFileMode(chmod),
     unpack: unpackOf(instruction),
@@ -136,8 +137,8 @@ function sourceGroups(run: StageRun, { instruction, from }: FileStep): { list: S
         ),
       );
     else if (kind === 'url') list.push(downloadGroup(run, paths.join(), checksum));
-    else if (from === undefined || from.kind === 'context') list.push(contextGroup(run, from?.name, paths));
-    else list.push(stageGroup(run, from, paths));
+    else if (from === undefined || from.kind === 'context') list.push(contextGroup(run, from?.name, selectionOf(instruction, paths)));
+    else list.push(stageGroup(run, from, selectionOf(instruction, paths)));
     at += part.length;
   }
   return {
@@ -146,6 +147,15 @@ function sourceGroups(run: StageRun, { instruction, from }: FileStep): { list: S
       for (const group of list) await group[Symbol.asyncDispose]();
     },
   };
+}
+
+function selectionOf(instruction: CopyInstruction | AddInstruction, paths: readonly string[]): Selection {
+  const { exclude, ifExists } = instruction;
+  return { paths, exclude, layout: keepsPlaces(instruction) ? 'parents' : 'flat', missing: ifExists ? 'skip' : 'error' };
+}
+
+function keepsPlaces(instruction: CopyInstruction | AddInstruction): boolean {
+  return instruction.kind === 'copy' && instruction.parents;
 }
 
 /** Where a source, expanded, is read. Throws UNSUPPORTED for git repositories. */

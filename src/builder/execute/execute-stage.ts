@@ -115,7 +115,7 @@ const EMPTY: Omit<StageState, 'platform'> = {
 const COPY_ALL: CopyInstruction = {
   ...{ kind: 'copy', text: 'COPY . /', range: { startLine: 1, startColumn: 0, endLine: 1, endColumn: 0 } },
   ...{ sources: [{ kind: 'path', path: '.' }], destination: '/', chown: undefined, chmod: undefined, from: undefined },
-  ...{ link: false, parents: false, exclude: [] },
+  ...{ link: false, parents: false, ifExists: false, exclude: [] },
 };
 
 function stateOfImage(image: Image, platform: Platform): StageState {

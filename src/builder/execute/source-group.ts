@@ -1,15 +1,12 @@
 /** Sources of a COPY or ADD that are read from one tree: what names them for the cache, and then the files themselves. */
 import { createHash } from 'node:crypto';
-import path from 'node:path';
-import { hasWildcard, matchSources } from '../../context/match-sources.ts';
-import { TsbuildError } from '../../errors.ts';
 import type { Heredoc } from '../../parser/instruction.ts';
-import { display, fromText } from '../../tree/byte-string.ts';
 import type { FileTree } from '../../tree/file-tree.ts';
 import type { StepSource } from '../plan/build-plan.ts';
 import { contentChecksum } from './content-checksum.ts';
-import { type CopySource, findSource } from './copy-sources.ts';
+import type { CopySource } from './copy-sources.ts';
 import { snapshotOf } from './files.ts';
+import { findSources, type Selection } from './find-sources.ts';
 import { heredocTree } from './heredoc-tree.ts';
 import type { BuildContext } from './resources.ts';
 import type { StageRun } from './stage-run.ts';
@@ -29,10 +26,9 @@ export interface OpenSources {
 }
 
 /** Files of a build context, the main one where `name` is undefined, are identified by their content. */
-export function contextGroup({ resources }: StageRun, name: string | undefined, paths: readonly string[]): SourceGroup {
+export function contextGroup({ resources }: StageRun, name: string | undefined, selection: Selection): SourceGroup {
   const { contexts, signal } = resources;
-  const find = async ({ tree, why }: BuildContext) =>
-    await findSources(tree, paths, (missing) => why(fromText(path.posix.join('/', missing).slice(1))));
+  const find = async ({ tree, why }: BuildContext) => await findSources(tree, selection, why);
   return {
     async identity() {
       const context = await contexts.open(name);
@@ -47,15 +43,15 @@ export function contextGroup({ resources }: StageRun, name: string | undefined, 
 }
 
 /** Files of another stage or image are identified by how that was made, so that a hit need not look at them. */
-export function stageGroup(run: StageRun, from: Exclude<StepSource, { kind: 'context' }>, paths: readonly string[]): SourceGroup {
+export function stageGroup(run: StageRun, from: Exclude<StepSource, { kind: 'context' }>, selection: Selection): SourceGroup {
   let opened: (FileTree & Disposable) | undefined;
   const name = from.kind === 'stage' ? `stage ${JSON.stringify(run.plan.stages[from.index]?.name)}` : `image ${from.reference}`;
   return {
-    identity: async () => ['from', (await run.finished(from)).key, ...paths],
+    identity: async () => ['from', (await run.finished(from)).key, JSON.stringify(selection)],
     async open() {
       const { files } = await run.finished(from);
       opened ??= run.resources.snapshots.tree(await snapshotOf(run.resources, files));
-      return { tree: opened, sources: await findSources(opened, paths, () => `not in ${name}`) };
+      return { tree: opened, sources: await findSources(opened, selection, () => `not in ${name}`) };
     },
     async [Symbol.asyncDispose]() {
       opened?.[Symbol.dispose]();
@@ -72,20 +68,4 @@ export function heredocGroup({ resources }: StageRun, heredocs: readonly Heredoc
     },
     async [Symbol.asyncDispose]() {},
   };
-}
-
-/** A path without a wildcard must be there; a pattern may match nothing (row C7). */
-async function findSources(tree: FileTree, paths: readonly string[], why: (missing: string) => string): Promise<CopySource[]> {
-  const found: CopySource[] = [];
-  for (const text of paths) {
-    const matches = hasWildcard(text) ? await matchSources(tree, text) : [fromText(text)];
-    for (const match of matches) {
-      const source = findSource(tree, match);
-      if (source === undefined) {
-        throw new TsbuildError('CONTEXT_PATH_NOT_FOUND', `Cannot copy ${JSON.stringify(display(match))}: ${why(text)}`);
-      }
-      found.push(source);
-    }
-  }
-  return found;
 }

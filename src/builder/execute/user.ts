@@ -49,13 +49,13 @@ export function lookUpUser(tree: FileTree, user: string): ProcessUser {
   return { uid, gid, groups: [...new Set([gid, ...others.map((other) => other.gid)])], home };
 }
 
-/** Rows C14: a number alone is both ids, a name brings its own group, and a name nobody has is an error here. */
+/** Rows C14: a number alone is both ids, a name brings its own group, an empty group is 0; a name nobody has is an error here. */
 export function lookUpOwner(tree: FileTree, chown: string): { uid: number; gid: number } {
   const [who = '', group] = splitOnce(chown);
   const isRoot = who === '' || who === 'root';
   const account = isRoot ? undefined : findAccount(tree, who);
   const uid = isRoot ? 0 : (numericId(who) ?? account?.uid ?? notFound('user', who, '/etc/passwd'));
-  if (group !== undefined && group !== '') return { uid, gid: groupId(tree, group) };
+  if (group !== undefined) return { uid, gid: group === '' ? 0 : groupId(tree, group) };
   return { uid, gid: numericId(who) ?? account?.gid ?? 0 };
 }
 

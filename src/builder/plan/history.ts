@@ -73,8 +73,8 @@ function copyWords(instruction: CopyInstruction | AddInstruction): string[] {
   return [
     kind.toUpperCase(),
     ...(kind === 'copy' && instruction.parents ? ['--parents'] : []),
-    ...(chown === undefined ? [] : [`--chown=${chown}`]),
-    ...(chmod === undefined ? [] : [`--chmod=${chmod}`]),
+    ...((chown ?? '') === '' ? [] : [`--chown=${chown}`]),
+    ...((chmod ?? '') === '' ? [] : [`--chmod=${chmod}`]),
     ...sources.map((source) => (source.kind === 'path' ? source.path : `<<${source.heredoc.name}`)),
     destination,
   ];

@@ -1,6 +1,6 @@
 /** What this version does not do yet: found while planning, so that no build fails half-way for it. */
 import { TsbuildError } from '../../errors.ts';
-import type { AddInstruction, CopyInstruction, Dockerfile, RunInstruction } from '../../parser/instruction.ts';
+import type { AddInstruction, Dockerfile, RunInstruction } from '../../parser/instruction.ts';
 import { locate, type SourcePart } from '../../parser/location.ts';
 import type { StageInstruction } from './build-plan.ts';
 
@@ -30,7 +30,7 @@ function findUnsupported(instruction: StageInstruction): Unsupported | undefined
     case 'run':
       return findInRun(instruction);
     case 'copy':
-      return findInCopy(instruction);
+      return instruction.link ? link('COPY') : undefined;
     default:
       return undefined;
   }
@@ -48,21 +48,13 @@ function findInRun({ command, mounts, network, security, devices }: RunInstructi
   return undefined;
 }
 
-function findInCopy(instruction: CopyInstruction): Unsupported | undefined {
-  if (instruction.link) return { ...flag('COPY', 'link'), hint: 'Leave --link away: the image has the same files.' };
-  if (instruction.parents) return flag('COPY', 'parents');
-  if (instruction.exclude.length > 0) return { ...flag('COPY', 'exclude'), hint: 'Use a .dockerignore file.' };
-  return undefined;
-}
-
 /** As Docker tells a git repository from a file: by scheme, or by a path that ends with `.git`. */
 export function isGitSource(path: string): boolean {
   return /^(?:git|ssh):\/\/|^[\w.-]+@[\w.-]+:|^https?:\/\/[^?#]*\.git(?:[?#]|$)/i.test(path);
 }
 
-function findInAdd({ link, exclude, keepGitDir, sources }: AddInstruction): Unsupported | undefined {
-  if (link) return { ...flag('ADD', 'link'), hint: 'Leave --link away: the image has the same files.' };
-  if (exclude.length > 0) return { ...flag('ADD', 'exclude'), hint: 'Use a .dockerignore file.' };
+function findInAdd({ keepGitDir, link: isLink, sources }: AddInstruction): Unsupported | undefined {
+  if (isLink) return link('ADD');
   if (keepGitDir) return flag('ADD', 'keep-git-dir');
   const isGit = sources.some((source) => source.kind === 'path' && isGitSource(source.path));
   return isGit ? { what: 'ADD of a git repository', hint: 'Clone it in a RUN.' } : undefined;
@@ -70,4 +62,8 @@ function findInAdd({ link, exclude, keepGitDir, sources }: AddInstruction): Unsu
 
 function flag(keyword: string, name: string): Unsupported {
   return { what: `${keyword} --${name}`, part: { kind: 'flag', name } };
+}
+
+function link(keyword: string): Unsupported {
+  return { ...flag(keyword, 'link'), hint: 'Leave --link away: the image has the same files.' };
 }

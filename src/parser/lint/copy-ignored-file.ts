@@ -10,6 +10,7 @@ export const copyIgnoredFile: Rule = {
     if (isIgnored === undefined) return [];
     return [...builtSteps(subject)].flatMap(({ expanded }) => {
       if ((expanded.kind !== 'copy' || expanded.from !== undefined) && expanded.kind !== 'add') return [];
+      if (expanded.ifExists) return [];
       return expanded.sources.flatMap((source) => {
         if (source.kind !== 'path' || isRemote(source.path)) return [];
         const clean = path.resolve('/', source.path).slice(1);

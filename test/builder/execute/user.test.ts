@@ -44,6 +44,8 @@ describe('lookUpOwner()', () => {
     ['1000', { uid: 1000, gid: 1000 }],
     ['app', { uid: 1000, gid: 1001 }],
     ['app:staff', { uid: 1000, gid: 50 }],
+    ['app:', { uid: 1000, gid: 0 }],
+    ['5:', { uid: 5, gid: 0 }],
     ['root', { uid: 0, gid: 0 }],
     [':50', { uid: 0, gid: 50 }],
     ['3:4', { uid: 3, gid: 4 }],

@@ -1,7 +1,7 @@
 /** `run`: a stored image's command in the same sandbox as a RUN step, on files that vanish when it ends. */
 import { inContainer } from '../builder/execute/in-container.ts';
-import { makeWorkdir } from '../builder/execute/workdir-step.ts';
-import { chainWorkdir } from '../builder/plan/config-patch.ts';
+import { makeWorkdir, ownerOfProcess } from '../builder/execute/workdir-step.ts';
+import { cleanWorkdir } from '../builder/plan/config-patch.ts';
 import { TsbuildError } from '../errors.ts';
 import { unpackImage } from '../images/unpack-image.ts';
 import type { ContainerConfig } from '../oci/image-config.ts';
@@ -38,10 +38,10 @@ export async function runImage(options: RunOptions): Promise<RunResult> {
   const top = image.manifest.layers.length === 0 ? undefined : await unpackImage(session, image);
   const active = session.snapshots.prepare(top);
   try {
-    const cwd = chainWorkdir(config.WorkingDir, options.workdir ?? '');
+    const cwd = cleanWorkdir(config.WorkingDir, options.workdir ?? '');
     const user = options.user ?? config.User ?? '';
     // As other runtimes: a working directory that is not there is made.
-    await makeWorkdir(session, active, { path: cwd, user, createdNs: BigInt(Date.now()) * 1_000_000n });
+    await makeWorkdir(session, active, { path: cwd, ownerIn: ownerOfProcess(user), createdNs: BigInt(Date.now()) * 1_000_000n });
     return await inContainer(session, active, {
       argv: commandOf(config, options),
       env: mergeEnv(config.Env ?? [], options.env ?? []),

@@ -17,9 +17,12 @@ export function parseDuration(text: string): number | undefined {
   if (rest === '0') return 0;
   let total = 0;
   let end = 0;
-  for (const match of rest.matchAll(/(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)/gy)) {
-    total += Number(match[1]) * (UNITS.get(match[2] ?? '') ?? Number.NaN);
-    end = match.index + match[0].length;
+  for (const match of rest.matchAll(/(?=\.?\d)(\d*)\.?(\d*)(ns|us|µs|μs|ms|s|m|h)/gy)) {
+    const [all, whole, fraction = '', name = ''] = match;
+    const unit = UNITS.get(name) ?? Number.NaN;
+    // In this order, so that 1.000000001s is what it says.
+    total += Number(whole) * unit + Math.trunc(Number(fraction) * (unit / 10 ** fraction.length));
+    end = match.index + all.length;
   }
   if (end === 0 || end !== rest.length) return undefined;
   const rounded = Math.trunc(total);

@@ -24,9 +24,8 @@ export function parseShell(raw: RawInstruction): ShellInstruction {
   return { kind: 'shell', ...baseOf(raw), argv: json.strings };
 }
 
-/** JSON strings are the exec form; anything else is text for the shell, with a warning if it was meant to be JSON. */
+/** An empty text is a command, too: one that does nothing. JSON strings are the exec form; anything else is text for the shell, with a warning if it was meant to be JSON. */
 export function parseCommandLine(raw: RawInstruction, text: string): CommandLine {
-  if (text === '') throw syntaxError(raw, `${raw.keyword} takes a command`);
   const json = readJsonForm(text);
   switch (json.form) {
     case 'strings':

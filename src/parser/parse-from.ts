@@ -19,5 +19,6 @@ export function parseFrom(raw: RawInstruction): FromInstruction {
       hint: 'A name begins with a letter, followed by letters, digits, "-", "_" and ".".',
     });
   }
-  return { kind: 'from', ...baseOf(raw), image, platform, as: name?.toLowerCase() };
+  // A flag without a value says nothing, unlike one that expands to nothing.
+  return { kind: 'from', ...baseOf(raw), image, platform: platform === '' ? undefined : platform, as: name?.toLowerCase() };
 }

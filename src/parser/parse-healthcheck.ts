@@ -11,13 +11,15 @@ const DURATION_MIN_NS = 1_000_000;
 const FLAGS = { interval: 'string', timeout: 'string', 'start-period': 'string', 'start-interval': 'string', retries: 'string' } as const;
 
 export function parseHealthcheck(raw: RawInstruction): HealthcheckInstruction {
-  const flags = readFlags(raw, FLAGS);
   const { first, rest } = splitFirst(raw.rest);
   switch (first.toUpperCase()) {
     case 'NONE':
-      if (rest !== '' || raw.flags.length > 0) throw syntaxError(raw, 'HEALTHCHECK NONE takes neither flags nor arguments');
+      // Its flags, whatever they are, mean nothing, but are no error to Docker.
+      if (rest !== '') throw syntaxError(raw, 'HEALTHCHECK NONE takes no arguments');
       return { kind: 'healthcheck', ...baseOf(raw), check: { type: 'none' } };
     case 'CMD': {
+      const flags = readFlags(raw, FLAGS);
+      if (rest === '') throw syntaxError(raw, 'HEALTHCHECK CMD takes a command');
       const command = parseCommandLine(raw, rest);
       if (command.form === 'exec' && command.argv.length === 0)
         throw syntaxError(raw, 'HEALTHCHECK CMD takes a command, not an empty array');

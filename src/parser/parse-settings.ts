@@ -29,8 +29,9 @@ export function parseMaintainer(raw: RawInstruction): MaintainerInstruction {
   return { kind: 'maintainer', ...baseOf(raw), name: restOf(raw, 'a name') };
 }
 
+/** Sorted as they are written, which the history shows, as BuildKit's does. */
 export function parseExpose(raw: RawInstruction): ExposeInstruction {
-  return { kind: 'expose', ...baseOf(raw), ports: splitBlanks(restOf(raw, 'at least one port')) };
+  return { kind: 'expose', ...baseOf(raw), ports: splitBlanks(restOf(raw, 'at least one port')).toSorted() };
 }
 
 /** A JSON array or words between blanks. */

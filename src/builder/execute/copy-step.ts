@@ -8,6 +8,7 @@ import type { ActiveSnapshot } from '../../snapshots/snapshotter.ts';
 import type { Change } from '../../tree/change.ts';
 import type { FileTree } from '../../tree/file-tree.ts';
 import type { StepSource } from '../plan/build-plan.ts';
+import { cleanWorkdir } from '../plan/config-patch.ts';
 import { isGitSource } from '../plan/unsupported.ts';
 import { archiveError, isArchive, unpackChanges } from './add-archive.ts';
 import { downloadGroup } from './add-download.ts';
@@ -26,7 +27,7 @@ type FileStep = { readonly instruction: CopyInstruction | AddInstruction; readon
 /** `instruction` is expanded. Throws CONTEXT_PATH_NOT_FOUND, COPY_CONFLICT, CONTEXT_CHANGED, USER_NOT_FOUND, ARCHIVE_INVALID. */
 export async function copyStep(run: StageRun, state: StageState, step: FileStep): Promise<StepResult> {
   const { instruction } = step;
-  const cwd = state.config.WorkingDir ?? '/';
+  const cwd = cleanWorkdir(state.config.WorkingDir);
   const { chown = '', chmod = '' } = instruction;
   const plan = {
     destination: absoluteDestination(keepsPlaces(instruction) ? `${instruction.destination}/` : instruction.destination, cwd),

@@ -4,9 +4,9 @@ import { stepKey } from '../../cache/cache-key.ts';
 import type { StepEndEvent } from '../../events.ts';
 import { expandWord } from '../../parser/expand.ts';
 import type { ArgInstruction, FromInstruction } from '../../parser/instruction.ts';
-import { resolveArg } from '../plan/build-args.ts';
+import { isVariableName, resolveArg } from '../plan/build-args.ts';
 import type { StageInstruction, Step } from '../plan/build-plan.ts';
-import { patchConfig } from '../plan/config-patch.ts';
+import { cleanWorkdir, patchConfig } from '../plan/config-patch.ts';
 import { expandInstruction } from '../plan/expand-instruction.ts';
 import { historyEntry } from '../plan/history.ts';
 import { cachedStep, type StepResult } from './cached-step.ts';
@@ -14,7 +14,7 @@ import { copyStep } from './copy-step.ts';
 import { runStep } from './run-step.ts';
 import { CREATED_NS, type StageRun } from './stage-run.ts';
 import { type StageState, variableOf } from './stage-state.ts';
-import { makeWorkdir } from './workdir-step.ts';
+import { makeWorkdir, ownerByName } from './workdir-step.ts';
 
 export interface InstructionResult {
   readonly state: StageState;
@@ -23,10 +23,12 @@ export interface InstructionResult {
 
 export async function executeInstruction(run: StageRun, before: StageState, step: Step): Promise<InstructionResult> {
   const written = stageInstruction(step.instruction);
-  const instruction = expandInstruction(written, variableOf(before), { escape: run.plan.dockerfile.escape });
-  const state = withVariables(run, patchConfig(before, instruction), instruction);
+  const expanded = expandInstruction(written, variableOf(before), { escape: run.plan.dockerfile.escape });
+  const { state: after, instruction } = withVariables(run, before, expanded);
+  const state = patchConfig(after, instruction);
   const made = await makeFiles(run, { before, state, instruction, step });
-  const entry = historyEntry(instruction, { config: state.config, args: state.args, layer: made === undefined ? 'empty' : 'layer' });
+  const args = new Map([...state.args].map(([name, value]) => [name, state.variables.get(name) ?? value]));
+  const entry = historyEntry(instruction, { config: state.config, args, layer: made === undefined ? 'empty' : 'layer' });
   const history = entry === undefined ? state.history : [...state.history, entry];
   if (made === undefined) return { state: { ...state, history }, outcome: 'done' };
   const { snapshot, outcome } = made;
@@ -60,35 +62,43 @@ async function makeFiles(run: StageRun, { before, state, instruction, step }: Ma
 
 /** The root is always there: WORKDIR / makes no layer. */
 async function workdirStep(run: StageRun, { config, files, key: parent }: StageState): Promise<StepResult | undefined> {
-  const path = config.WorkingDir ?? '/';
-  if (path === '/') return undefined;
+  if (config.WorkingDir === '/') return undefined;
+  const path = cleanWorkdir(config.WorkingDir);
   const user = config.User ?? '';
   return await cachedStep(run.resources, run.inFlight, {
     key: stepKey({ kind: 'workdir', parent, path, user }),
     files,
     async make(active) {
-      await makeWorkdir(run.resources, active, { path, user, createdNs: CREATED_NS });
+      await makeWorkdir(run.resources, active, { path, ownerIn: ownerByName(user), createdNs: CREATED_NS });
     },
   });
 }
 
-/** ENV and ARG: what later instructions see. The later of the two wins, whichever it is. */
-function withVariables(run: StageRun, state: StageState, instruction: StageInstruction): StageState {
-  if (instruction.kind === 'env') {
-    return { ...state, variables: new Map([...state.variables, ...instruction.pairs.map(({ key, value }) => [key, value] as const)]) };
-  }
-  return instruction.kind === 'arg' ? withArgs(run, state, instruction) : state;
+/** ENV and ARG: what later instructions see, the later of the two winning; and the instruction with an ARG's values resolved. */
+function withVariables(
+  run: StageRun,
+  state: StageState,
+  instruction: StageInstruction,
+): { state: StageState; instruction: StageInstruction } {
+  if (instruction.kind === 'arg') return withArgs(run, state, instruction);
+  if (instruction.kind !== 'env') return { state, instruction };
+  const variables = new Map([...state.variables, ...instruction.pairs.map(({ key, value }) => [key, value] as const)]);
+  return { state: { ...state, variables }, instruction };
 }
 
 /** Unlike the pairs of an ENV, a declaration sees those before it on its line. */
-function withArgs(run: StageRun, before: StageState, { declarations }: ArgInstruction): StageState {
-  return declarations.reduce((state, declaration) => {
-    const expand = (word: string) => expandWord(word, variableOf(state), { escape: run.plan.dockerfile.escape });
-    const value = resolveArg(declaration, run.plan.args, expand);
-    if (value === undefined) return state;
+function withArgs(run: StageRun, state: StageState, instruction: ArgInstruction): { state: StageState; instruction: ArgInstruction } {
+  const variables = new Map(state.variables);
+  const args = new Map(state.args);
+  const expand = (word: string) => expandWord(word, (name) => variables.get(name), { escape: run.plan.dockerfile.escape });
+  const declarations = instruction.declarations.map((declaration) => {
     const { key } = declaration;
-    return { ...state, variables: new Map(state.variables).set(key, value), args: new Map(state.args).set(key, value) };
-  }, before);
+    const value = resolveArg(declaration, run.plan.args, expand);
+    args.set(key, value ?? '');
+    if (value !== undefined && isVariableName(key)) variables.set(key, value);
+    return { key, value };
+  });
+  return { state: { ...state, variables, args }, instruction: { ...instruction, declarations } };
 }
 
 function stageInstruction(instruction: FromInstruction | StageInstruction): StageInstruction {

@@ -3,12 +3,10 @@ import { baseKey } from '../../cache/cache-key.ts';
 import { TsbuildError } from '../../errors.ts';
 import type { StepEndEvent, StepLabel } from '../../events.ts';
 import type { Image } from '../../images/image.ts';
-import type { ContainerConfig } from '../../oci/image-config.ts';
 import type { Platform } from '../../oci/platform.ts';
 import { familiarName, parseReference } from '../../oci/reference.ts';
 import type { CopyInstruction } from '../../parser/instruction.ts';
 import type { Stage, Step } from '../plan/build-plan.ts';
-import { chainWorkdir } from '../plan/config-patch.ts';
 import { copyStep } from './copy-step.ts';
 import { executeInstruction } from './execute-instruction.ts';
 import type { LayerSource } from './files.ts';
@@ -120,7 +118,7 @@ const COPY_ALL: CopyInstruction = {
 
 function stateOfImage(image: Image, platform: Platform): StageState {
   const diffIds = image.config.rootfs.diff_ids;
-  const config = withCleanWorkdir(image.config.config ?? {});
+  const config = image.config.config ?? {};
   const layers: LayerSource[] = image.manifest.layers.map((descriptor, index) => {
     const diffId = diffIds[index];
     if (diffId === undefined)
@@ -138,11 +136,6 @@ function stateOfImage(image: Image, platform: Platform): StageState {
     layers,
     history: image.config.history ?? [],
   };
-}
-
-/** Foreign: it may be relative or climb above the root. */
-function withCleanWorkdir(config: ContainerConfig): ContainerConfig {
-  return config.WorkingDir === undefined ? config : { ...config, WorkingDir: chainWorkdir('/', config.WorkingDir) };
 }
 
 /** PATH is part of every config, as the peers have it. */

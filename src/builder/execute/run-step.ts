@@ -4,13 +4,21 @@ import { RunError, TsbuildError } from '../../errors.ts';
 import type { StepLabel } from '../../events.ts';
 import type { RunInstruction } from '../../parser/instruction.ts';
 import type { ActiveSnapshot } from '../../snapshots/snapshotter.ts';
+import { setModeAt, setOwnerAt } from '../../sys/metadata.ts';
+import { type Stat, statAt } from '../../sys/stat.ts';
+import type { ByteString } from '../../tree/byte-string.ts';
+
 import { proxyEnvironment } from '../plan/build-args.ts';
 import { commandArgv } from '../plan/command-argv.ts';
+import { cleanWorkdir } from '../plan/config-patch.ts';
 import { cachedStep, type StepResult } from './cached-step.ts';
 import { inContainer, type StepNetworkMode } from './in-container.ts';
 import { CREATED_NS, type StageRun } from './stage-run.ts';
 import type { StageState } from './stage-state.ts';
-import { makeWorkdir } from './workdir-step.ts';
+import { makeWorkdir, ownerOfProcess } from './workdir-step.ts';
+
+/** An open directory itself. */
+const ROOT = '' as ByteString;
 
 /** Throws RUN_FAILED, RUN_KILLED, RUN_NOT_STARTED, USER_NOT_FOUND, and what the machine refuses. */
 export async function runStep(
@@ -21,7 +29,7 @@ export async function runStep(
   const { resources } = run;
   const argv = commandArgv(step.instruction.command, state.config.Shell);
   const env = [...state.variables].map(([name, value]) => `${name}=${value}`);
-  const cwd = state.config.WorkingDir ?? '/';
+  const cwd = cleanWorkdir(state.config.WorkingDir);
   const user = state.config.User ?? '';
   const network = networkOf(step.instruction, resources.options.network);
   const hostNames = resources.options.addHosts.map(({ name }) => name);
@@ -29,12 +37,22 @@ export async function runStep(
     key: stepKey({ kind: 'run', parent: state.key, argv, env, cwd, user, network, hostNames }),
     files: state.files,
     async make(active) {
-      if (cwd !== '/') await makeWorkdir(resources, active, { path: cwd, user, createdNs: CREATED_NS });
+      if (cwd !== '/') await makeWorkdir(resources, active, { path: cwd, ownerIn: ownerOfProcess(user), createdNs: CREATED_NS });
       const proxies = [...proxyEnvironment(run.plan.args.buildArgs)].filter(([name]) => !state.variables.has(name));
       const all = [...env, ...proxies.map(([name, value]) => `${name}=${value}`)];
+      const root = statAt(active.upperFd, ROOT);
       await runCommand(run, active, { argv, env: all, cwd, user, network, step });
+      restoreRoot(active, root);
     },
   });
+}
+
+/** Mode and owner of the root itself are no part of a layer with Docker: later steps, and the image, have those of the base. */
+function restoreRoot({ upperFd }: ActiveSnapshot, before: Stat | undefined): void {
+  const after = statAt(upperFd, ROOT);
+  if (before === undefined || after === undefined) throw new Error('An open directory has facts');
+  if (after.uid !== before.uid || after.gid !== before.gid) setOwnerAt(upperFd, ROOT, before.uid, before.gid);
+  if (after.mode !== before.mode) setModeAt(upperFd, ROOT, before.mode);
 }
 
 interface Command {

@@ -36,11 +36,12 @@ const ID_MAX = 2 ** 31 - 1;
  * Throws USER_NOT_FOUND for a name that is not there and for ids that no one may have.
  */
 export function lookUpUser(tree: FileTree, user: string): ProcessUser {
-  const [who = '', group] = splitOnce(user === '' ? '0' : user);
+  const [name, group = ''] = splitOnce(user);
+  const who = name === '' ? '0' : name;
   const account = findAccount(tree, who);
   const uid = account?.uid ?? numericId(who) ?? notFound('user', who, '/etc/passwd');
   const home = account?.home === undefined || account.home === '' ? '/' : account.home;
-  if (group !== undefined) {
+  if (group !== '') {
     const gid = groupId(tree, group);
     return { uid, gid, groups: [gid], home };
   }

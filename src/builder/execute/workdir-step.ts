@@ -7,13 +7,18 @@ import type { Change } from '../../tree/change.ts';
 import type { FileTree } from '../../tree/file-tree.ts';
 import { resolvePath } from '../../tree/resolve.ts';
 import type { BuildResources } from './resources.ts';
-import { lookUpUser } from './user.ts';
+import { lookUpOwner, lookUpUser } from './user.ts';
+
+interface Owner {
+  readonly uid: number;
+  readonly gid: number;
+}
 
 export interface Workdir {
   /** Absolute; links in it are followed inside the root. */
   readonly path: string;
-  /** As USER has it: owner of what is made; a name that the image does not have yet stands for root. */
-  readonly user: string;
+  /** The owner of what is made, found in the image. */
+  ownerIn(tree: FileTree): Owner;
   readonly createdNs: bigint;
 }
 
@@ -21,17 +26,27 @@ export interface Workdir {
 export async function makeWorkdir(
   { snapshots, signal }: Pick<BuildResources, 'snapshots' | 'signal'>,
   active: ActiveSnapshot,
-  { path, user, createdNs }: Workdir,
+  { path, ownerIn, createdNs }: Workdir,
 ): Promise<void> {
   using tree = snapshots.tree(active.parents.at(-1)?.name);
   const target = resolvePath(tree, fromText(path), 'follow');
-  const owner = ownerOf(tree, user);
+  const owner = ownerIn(tree);
   await applyChanges(missingDirectories(tree, target.path, { owner, createdNs }), active.upperFd, { lower: tree, signal });
 }
 
-function ownerOf(tree: FileTree, user: string): { uid: number; gid: number } {
+/** Of WORKDIR: a number alone is both ids, as for `--chown`; a name that the image does not have yet stands for root. */
+export function ownerByName(user: string): (tree: FileTree) => Owner {
+  return (tree) => rootIfUnknown(() => lookUpOwner(tree, user));
+}
+
+/** Of the directory that a process starts in: its user and group. A name that is unknown is told when the process starts. */
+export function ownerOfProcess(user: string): (tree: FileTree) => Owner {
+  return (tree) => rootIfUnknown(() => lookUpUser(tree, user));
+}
+
+function rootIfUnknown(find: () => Owner): Owner {
   try {
-    const { uid, gid } = lookUpUser(tree, user);
+    const { uid, gid } = find();
     return { uid, gid };
   } catch (error) {
     if (error instanceof TsbuildError && error.code === 'ERR_TSBUILD_USER_NOT_FOUND') return { uid: 0, gid: 0 };
@@ -39,7 +54,7 @@ function ownerOf(tree: FileTree, user: string): { uid: number; gid: number } {
   }
 }
 
-export type Made = { readonly owner: { readonly uid: number; readonly gid: number }; readonly createdNs: bigint };
+export type Made = { readonly owner: Owner; readonly createdNs: bigint };
 
 /** What is to be made so that `path`, clean and without links, is a directory. Throws COPY_CONFLICT. */
 export function missingDirectories(tree: FileTree, path: ByteString, made: Made): Change[] {

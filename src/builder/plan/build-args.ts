@@ -8,8 +8,8 @@ const PROXY_NAMES = ['HTTP_PROXY', 'HTTPS_PROXY', 'FTP_PROXY', 'NO_PROXY', 'ALL_
 
 /**
  * The value of an ARG of a stage: `--build-arg` wins, then its own default, then the global ARG or platform argument
- * of that name. undefined: the variable is not set at all. `declaration.key` is expanded already; `expand` is called
- * for the default only if it counts.
+ * of that name. undefined: it has no value. The name stands as it is written, quotes and variables in it too; `expand`
+ * is called for the default only if it counts.
  */
 export function resolveArg(declaration: ArgDeclaration, sources: ArgSources, expand: (word: Word) => string): string | undefined {
   const given = sources.buildArgs.get(declaration.key);
@@ -28,6 +28,14 @@ export function proxyEnvironment(buildArgs: ReadonlyMap<string, string>): Map<st
     environment.set(upper, buildArgs.get(upper) ?? value).set(lower, buildArgs.get(lower) ?? value);
   }
   return environment;
+}
+
+/** ARGs that speak to a scanner and are no variables of the stage. */
+const SCANNER_NAMES: ReadonlySet<string> = new Set(['BUILDKIT_SBOM_SCAN_CONTEXT', 'BUILDKIT_SBOM_SCAN_STAGE']);
+
+/** Whether an ARG of this name is a variable for expansion and for RUN. */
+export function isVariableName(name: string): boolean {
+  return !SCANNER_NAMES.has(name);
 }
 
 export function isProxyName(name: string): boolean {
@@ -53,11 +61,7 @@ export function unusedBuildArgs(plan: { readonly dockerfile: Dockerfile }, build
   const declared = new Set<string>();
   for (const instruction of plan.dockerfile.instructions) {
     if (instruction.kind !== 'arg') continue;
-    for (const { key } of instruction.declarations) {
-      // A name that has variables in it may be any name.
-      if (key.includes('$')) return [];
-      declared.add(key.replace(/["']/g, ''));
-    }
+    for (const { key } of instruction.declarations) declared.add(key);
   }
   return [...buildArgs.keys()].filter((name) => !declared.has(name) && !needsNoArg(name));
 }

@@ -27,9 +27,9 @@ export function patchConfig<State extends ConfigState>(state: State, instruction
     case 'label':
       return { ...state, config: { ...config, Labels: setLabels(config.Labels ?? {}, instruction.pairs) } };
     case 'workdir':
-      return { ...state, config: { ...config, WorkingDir: chainWorkdir(config.WorkingDir, instruction.path) } };
+      return { ...state, config: { ...config, WorkingDir: nextWorkdir(config.WorkingDir, instruction.path) } };
     case 'user':
-      return { ...state, config: { ...config, User: instruction.user } };
+      return { ...state, config: withUser(config, instruction.user) };
     case 'cmd':
       return { ...state, config: withCmd(config, instruction.command), hasOwnCmd: true };
     case 'entrypoint':
@@ -67,11 +67,21 @@ export function setEnv(env: readonly string[], pairs: readonly Pair[]): string[]
   return result;
 }
 
-/** Absolute, clean, without a slash at its end; a relative path goes on from the present one. */
-export function chainWorkdir(current: string | undefined, next: string): string {
+/** An absolute path as it is written; a relative one goes on from the present one and is cleaned. As BuildKit writes it into the config. */
+export function nextWorkdir(current: string | undefined, next: string): string {
+  return next.startsWith('/') ? next : cleanWorkdir(current, next);
+}
+
+/** What a config's WorkingDir means: absolute, clean, without a slash at its end. A relative `next` goes on from the present one. */
+export function cleanWorkdir(current: string | undefined, next = ''): string {
   const clean = path.resolve('/', current ?? '', next);
   // POSIX lets two leading slashes mean something else; nothing here does.
   return clean.replace(/^\/+/, '/');
+}
+
+/** An empty one is none. */
+function withUser({ User: _, ...config }: ContainerConfig, user: string): ContainerConfig {
+  return user === '' ? config : { ...config, User: user };
 }
 
 function setLabels(labels: Readonly<Record<string, string>>, pairs: readonly Pair[]): Record<string, string> {
@@ -109,8 +119,7 @@ function single<V>(key: string, value: V): Record<string, V> {
 
 /** Docker's form: durations in nanoseconds, nothing for a default. */
 function healthcheckOf({ check }: HealthcheckInstruction): Record<string, unknown> {
-  if (check.type === 'none') return { Test: ['NONE'] };
-  const { command } = check;
+  if (check.type === 'none') return { Test: healthcheckTest(check) };
   const numbers = {
     Interval: check.intervalNs,
     Timeout: check.timeoutNs,
@@ -119,7 +128,14 @@ function healthcheckOf({ check }: HealthcheckInstruction): Record<string, unknow
     Retries: check.retries,
   };
   return {
-    Test: command.form === 'shell' ? ['CMD-SHELL', command.script] : ['CMD', ...command.argv],
+    Test: healthcheckTest(check),
     ...Object.fromEntries(Object.entries(numbers).filter(([, value]) => value !== 0)),
   };
+}
+
+/** The `Test` of Docker's form. */
+export function healthcheckTest(check: HealthcheckInstruction['check']): string[] {
+  if (check.type === 'none') return ['NONE'];
+  const { command } = check;
+  return command.form === 'shell' ? ['CMD-SHELL', command.script] : ['CMD', ...command.argv];
 }

@@ -6,8 +6,8 @@ import type { CopySource, Heredoc, Pair, Word } from '../../parser/instruction.t
 import type { StageInstruction } from './build-plan.ts';
 
 /**
- * The same instruction with its words expanded; `lookup` must see the values from before it. The default of an ARG
- * stays a word, for `resolveArg` to expand if it counts; RUN, CMD, ENTRYPOINT, HEALTHCHECK and SHELL are the shell's.
+ * The same instruction with its words expanded; `lookup` must see the values from before it. The declarations of an ARG
+ * stay words, since each sees those before it (`resolveArg`); RUN, CMD, ENTRYPOINT, HEALTHCHECK and SHELL are the shell's.
  * Throws EXPANSION; DOCKERFILE_SYNTAX for a name or path that expands to nothing. No location.
  */
 export function expandInstruction(instruction: StageInstruction, lookup: Lookup, options: ExpandOptions): StageInstruction {
@@ -18,8 +18,6 @@ export function expandInstruction(instruction: StageInstruction, lookup: Lookup,
     case 'env':
     case 'label':
       return { ...instruction, pairs: instruction.pairs.map((pair) => expandPair(pair, instruction.kind, expand)) };
-    case 'arg':
-      return { ...instruction, declarations: instruction.declarations.map(({ key, value }) => ({ key: expand(key), value })) };
     case 'copy':
       return { ...instruction, ...expandPaths(instruction, expand, expandBody) };
     case 'add':
@@ -27,13 +25,14 @@ export function expandInstruction(instruction: StageInstruction, lookup: Lookup,
     case 'workdir':
       return { ...instruction, path: expand(instruction.path) };
     case 'user':
-      return { ...instruction, user: needText(expand(instruction.user), instruction.user, 'user') };
+      return { ...instruction, user: expand(instruction.user) };
     case 'stopsignal':
       return { ...instruction, signal: expand(instruction.signal) };
     case 'expose':
       return { ...instruction, ports: instruction.ports.flatMap((word) => expandWords(word, lookup, options)) };
     case 'volume':
       return { ...instruction, paths: instruction.paths.map((word) => needText(expand(word), word, 'volume')) };
+    case 'arg':
     case 'run':
     case 'cmd':
     case 'entrypoint':

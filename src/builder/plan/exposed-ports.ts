@@ -4,9 +4,9 @@ import { TsbuildError } from '../../errors.ts';
 const PORT_MAX = 65_535;
 const PROTOCOLS: ReadonlySet<string> = new Set(['tcp', 'udp', 'sctp']);
 
-/** `80`, `8000-8002/UDP` → `80/tcp`, `8000/udp`, `8001/udp`, `8002/udp`; of `ip:host:container` only the last part counts. Each once, in order. */
+/** `80`, `8000-8002/UDP` → `80/tcp`, `8000/udp`, `8001/udp`, `8002/udp`; of `ip:host:container` only the last part counts. In order. */
 export function exposedPorts(ports: readonly string[]): string[] {
-  return [...new Set(ports.flatMap(portsOf))];
+  return ports.flatMap(portsOf);
 }
 
 function portsOf(text: string): string[] {

@@ -1,19 +1,21 @@
 /** The history entry of an instruction, worded as BuildKit words it, which tools that show images rely on. */
 import type { ContainerConfig, HistoryEntry } from '../../oci/image-config.ts';
-import type { AddInstruction, CommandLine, CopyInstruction, Pair } from '../../parser/instruction.ts';
+import type { AddInstruction, CopyInstruction, HealthcheckInstruction, Pair } from '../../parser/instruction.ts';
 import type { StageInstruction } from './build-plan.ts';
 import { commandArgv } from './command-argv.ts';
+import { healthcheckTest } from './config-patch.ts';
 import { exposedPorts } from './exposed-ports.ts';
+import { goDuration, goQuoteList, goQuoteRune } from './go-format.ts';
 
 export interface HistoryContext {
   /** After the instruction (`patchConfig`). */
   readonly config: ContainerConfig;
-  /** ARGs of the stage that have a value, in the order of their declarations, this instruction's included. */
+  /** ARGs of the stage with their present values, '' for one that has none, in the order of their first declarations. */
   readonly args: ReadonlyMap<string, string>;
   readonly layer: 'layer' | 'empty';
 }
 
-/** The entry without `created`, of an instruction whose words are expanded; undefined for ONBUILD, which has none. */
+/** The entry without `created`, of an instruction whose words are expanded (an ARG's values resolved); undefined for ONBUILD, which has none. */
 export function historyEntry(instruction: StageInstruction, context: HistoryContext): HistoryEntry | undefined {
   const created_by = createdBy(instruction, context);
   if (created_by === undefined) return undefined;
@@ -31,7 +33,7 @@ export function createdBy(instruction: StageInstruction, { config, args }: Omit<
     case 'workdir':
       return `WORKDIR ${config.WorkingDir ?? '/'}`;
     case 'arg':
-      return `ARG ${instruction.declarations.map(({ key }) => assignment(key, args.get(key))).join(' ')}`;
+      return `ARG ${instruction.declarations.map(({ key, value }) => assignment(key, value)).join(' ')}`;
     case 'env':
       return `ENV ${joinPairs(instruction.pairs)}`;
     case 'label':
@@ -39,9 +41,9 @@ export function createdBy(instruction: StageInstruction, { config, args }: Omit<
     case 'user':
       return `USER ${instruction.user}`;
     case 'cmd':
-      return `CMD ${quoteList(commandArgv(instruction.command, config.Shell))}`;
+      return `CMD ${goQuoteList(commandArgv(instruction.command, config.Shell))}`;
     case 'entrypoint':
-      return `ENTRYPOINT ${quoteList(commandArgv(instruction.command, config.Shell))}`;
+      return `ENTRYPOINT ${goQuoteList(commandArgv(instruction.command, config.Shell))}`;
     case 'shell':
       return `SHELL [${instruction.argv.join(' ')}]`;
     case 'expose':
@@ -51,7 +53,7 @@ export function createdBy(instruction: StageInstruction, { config, args }: Omit<
     case 'stopsignal':
       return `STOPSIGNAL ${instruction.signal}`;
     case 'healthcheck':
-      return instruction.check.type === 'none' ? 'HEALTHCHECK NONE' : `HEALTHCHECK CMD ${healthcheckWords(instruction.check.command)}`;
+      return `HEALTHCHECK ${healthcheckFields(instruction)}`;
     case 'maintainer':
       return `MAINTAINER ${instruction.name}`;
     case 'onbuild':
@@ -80,9 +82,14 @@ function copyWords(instruction: CopyInstruction | AddInstruction): string[] {
   ];
 }
 
-function healthcheckWords(command: CommandLine): string {
-  return command.form === 'shell' ? command.script : quoteList(command.argv);
+/** The fields of BuildKit's own data structure. */
+function healthcheckFields({ check }: HealthcheckInstruction): string {
+  const { intervalNs, timeoutNs, startPeriodNs, startIntervalNs, retries } = check.type === 'none' ? NO_CHECK : check;
+  const durations = [intervalNs, timeoutNs, startPeriodNs, startIntervalNs].map((duration) => `"${goDuration(duration)}"`);
+  return `&{${[goQuoteList(healthcheckTest(check)), ...durations, goQuoteRune(retries)].join(' ')}}`;
 }
+
+const NO_CHECK = { intervalNs: 0, timeoutNs: 0, startPeriodNs: 0, startIntervalNs: 0, retries: 0 } as const;
 
 function assignment(key: string, value: string | undefined): string {
   return value === undefined ? key : `${key}=${value}`;
@@ -90,9 +97,4 @@ function assignment(key: string, value: string | undefined): string {
 
 function joinPairs(pairs: readonly Pair[]): string {
   return pairs.map(({ key, value }) => `${key}=${value}`).join(' ');
-}
-
-/** `["a" "b"]`, without commas. */
-function quoteList(words: readonly string[]): string {
-  return `[${words.map((word) => JSON.stringify(word)).join(' ')}]`;
 }

@@ -76,12 +76,9 @@ function resolveGlobalArgs(
   const globalArgs = platformArgs(options, options.targetStage);
   for (const name of globalArgs.keys()) globalArgs.set(name, options.buildArgs.get(name) ?? globalArgs.get(name) ?? '');
   for (const instruction of globals) {
-    // All expansions of an instruction see the values from before it.
-    const before = new Map(globalArgs);
     const expand = (word: string): string =>
-      placed(dockerfile, instruction, () => expandWord(word, (name) => before.get(name), { escape: dockerfile.escape }));
-    for (const { key, value } of instruction.declarations) {
-      const name = expand(key);
+      placed(dockerfile, instruction, () => expandWord(word, (name) => globalArgs.get(name), { escape: dockerfile.escape }));
+    for (const { key: name, value } of instruction.declarations) {
       const resolved = options.buildArgs.get(name) ?? (value === undefined ? undefined : expand(value));
       if (resolved !== undefined) globalArgs.set(name, resolved);
     }

@@ -2,21 +2,18 @@
 import { TsbuildError } from '../../errors.ts';
 
 const NAMES: ReadonlySet<string> = new Set(
-  'HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO POLL PWR SYS IOT UNUSED RTMIN RTMAX'.split(
+  'HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO POLL PWR SYS IOT RTMIN RTMAX'.split(
     ' ',
   ),
 );
-const SIGNAL_MAX = 64;
-/** Real-time signals are counted from both ends. */
-const REAL_TIME = /^RT(?:MIN\+|MAX-)([0-9]{1,2})$/;
+/** Real-time signals are counted from the nearer end: RTMIN is 34 and RTMAX 64. */
+const REAL_TIME = /^RT(?:MIN\+(?:[1-9]|1[0-5])|MAX-(?:[1-9]|1[0-4]))$/;
 
-/** The signal as written if it is one: a number or a name, with or without `SIG`. Throws DOCKERFILE_SYNTAX. */
+/** The signal as written if it is one: a number but 0, as Docker takes any, or a name, with or without `SIG`. Throws DOCKERFILE_SYNTAX. */
 export function checkStopSignal(signal: string): string {
-  if (/^\d{1,3}$/.test(signal) && Number(signal) >= 1 && Number(signal) <= SIGNAL_MAX) return signal;
+  if (/^[+-]?\d{1,18}$/.test(signal) && Number(signal) !== 0) return signal;
   const name = signal.toUpperCase().replace(/^SIG/, '');
-  const realTime = REAL_TIME.exec(name);
-  // RTMIN is 34 and RTMAX 64.
-  if (NAMES.has(name) || (realTime !== null && Number(realTime[1]) <= 30)) return signal;
+  if (NAMES.has(name) || REAL_TIME.test(name)) return signal;
   throw new TsbuildError(
     'DOCKERFILE_SYNTAX',
     `Cannot use ${JSON.stringify(signal.slice(0, 80))} as the stop signal: there is no such signal`,

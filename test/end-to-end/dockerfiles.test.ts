@@ -73,7 +73,11 @@ async function buildCase(each: Case): Promise<FlatImage | Failure> {
   } catch (error) {
     if (!(error instanceof TsbuildError)) throw error;
     const line = error.location?.range.startLine;
-    return { fails: true, ...(line === undefined ? {} : { line }), message: `${error.code} ${error.message}` };
+    return {
+      fails: true,
+      ...(line === undefined ? {} : { line }),
+      message: `${error.code} ${error.message}`.replaceAll(context, 'CONTEXT'),
+    };
   } finally {
     rmSync(context, { recursive: true });
   }

@@ -1,7 +1,10 @@
 /** `RUN [--mount=...] [--network=...] command`, in shell, exec and heredoc form. */
+import { TsbuildError } from '../errors.ts';
 import { readFlags } from './flags.ts';
 import { heredocContent, joinSpacedMarkers, parseMarker } from './heredoc.ts';
 import type { Heredoc, RunCommand, RunInstruction } from './instruction.ts';
+import { locate } from './location.ts';
+import { checkMount } from './mount.ts';
 import { parseCommandLine } from './parse-command.ts';
 import { baseOf, type RawInstruction, syntaxError } from './raw-instruction.ts';
 import { didYouMean } from './suggest.ts';
@@ -13,6 +16,7 @@ const SECURITIES = ['sandbox', 'insecure'] as const;
 
 export function parseRun(raw: RawInstruction): RunInstruction {
   const flags = readFlags(raw, FLAGS);
+  checkMounts(raw, flags.mount);
   needOneOf(raw, { name: 'network', value: flags.network, allowed: NETWORKS });
   needOneOf(raw, { name: 'security', value: flags.security, allowed: SECURITIES });
   return {
@@ -25,6 +29,14 @@ export function parseRun(raw: RawInstruction): RunInstruction {
     security: flags.security,
     devices: flags.device,
   };
+}
+
+function checkMounts(raw: RawInstruction, mounts: readonly string[]): void {
+  try {
+    for (const mount of mounts) checkMount(mount);
+  } catch (error) {
+    throw error instanceof TsbuildError ? error.at(locate(raw.source, raw, { kind: 'flag', name: 'mount' })) : error;
+  }
 }
 
 /**

@@ -5,7 +5,7 @@
 
 export interface ContainerSpec {
   readonly rootfs: OverlayRootfs | DirectoryRootfs;
-  /** In order. Targets exist in the root file system: the caller has made them. */
+  /** In order. Targets exist in the root file system, made by the caller, or are made inside an earlier mount. */
   readonly mounts: readonly MountSpec[];
   readonly process: ProcessSpec;
   readonly hostname: string;
@@ -35,19 +35,53 @@ export interface DirectoryRootfs {
   readonly directory: string;
 }
 
-export type MountSpec =
-  | { readonly kind: 'proc' | 'sysfs' | 'cgroup2' | 'mqueue'; readonly target: string }
+/** Layers that are seen as one tree; paths are relative to `cwd`, the top one first. */
+export interface LayerStack {
+  readonly cwd: string;
+  readonly lower: readonly string[];
+  /** Takes what is written; without it the tree is read-only. */
+  readonly writable?: { readonly upper: string; readonly work: string };
+}
+
+export type MountAccess = 'read-only' | 'read-write';
+
+export interface FileOwner {
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** A mount's target lies in the mount before it at `inside`: what is missing of the way from there is made first. */
+export interface TargetToMake {
+  readonly inside: string;
+  readonly type: 'file' | 'directory';
+}
+
+export type MountSpec = MountKind & { readonly target: string; readonly make?: TargetToMake };
+
+type MountKind =
+  | { readonly kind: 'proc' | 'sysfs' | 'cgroup2' | 'mqueue' }
   /** A tmpfs with the device nodes, links, pts and shm that every container has. */
-  | { readonly kind: 'dev'; readonly target: string; readonly shmBytes: number }
-  | { readonly kind: 'tmpfs'; readonly target: string; readonly bytes?: number; readonly mode?: number }
-  /** A file or directory of the host: nosuid, nodev. */
-  | { readonly kind: 'bind'; readonly target: string; readonly hostPath: string; readonly access: 'read-only' | 'read-write' }
+  | { readonly kind: 'dev'; readonly shmBytes: number }
+  | { readonly kind: 'tmpfs'; readonly bytes?: number; readonly mode?: number; readonly access?: MountAccess }
+  /** A file or directory of the host, or what is at `source` inside it whatever links there are: nosuid, nodev. */
+  | { readonly kind: 'bind'; readonly hostPath: string; readonly source?: string; readonly access: MountAccess }
+  /** What is at `source` in a stack of layers, found inside it whatever links there are: nosuid, nodev. */
+  | {
+      readonly kind: 'layers';
+      readonly layers: LayerStack;
+      readonly source: string;
+      readonly type: 'file' | 'directory';
+      readonly access: MountAccess;
+    }
   /** A single file of the host, read-only, noexec. */
-  | { readonly kind: 'file'; readonly target: string; readonly hostPath: string }
+  | { readonly kind: 'file'; readonly hostPath: string }
   /** A read-only file with this content, which lives in memory only. */
-  | { readonly kind: 'text'; readonly target: string; readonly text: string; readonly mode?: number }
+  | { readonly kind: 'text'; readonly text: string; readonly mode?: number }
+  /** The same of bytes in base64, with an owner; it can be executed where its mode says so. */
+  | { readonly kind: 'bytes'; readonly bytes: string; readonly owner: FileOwner }
   /** The resolv.conf that belongs to the step's network, read-only. */
-  | { readonly kind: 'resolver'; readonly target: string };
+  | { readonly kind: 'resolver' };
 
 export interface ProcessSpec {
   readonly argv: readonly string[];

@@ -3,6 +3,7 @@ import type { Argument, Operation } from '../sys/syscall-program.ts';
 
 export const AT_FDCWD = -100;
 export const ENOENT = 2;
+export const EEXIST = 17;
 export const ENOTDIR = 20;
 const AT_EMPTY_PATH = 0x1000;
 const AT_RECURSIVE = 0x8000;
@@ -39,16 +40,25 @@ interface Target {
 
 /** Opens a place in the container's root for mounting, never outside and never through a magic link of /proc. openat2(2) */
 export function openTarget({ path, links, as, why, ignore }: Target): Operation {
+  const operation = openIn(ROOT, path, { links, as, subject: `${path} in the container ${why}` });
+  return ignore === undefined ? operation : { ...operation, ignore };
+}
+
+/** O_PATH of a place in a tree, never outside it. openat2(2) */
+export function openIn(
+  root: Argument,
+  path: string,
+  { links, as, subject }: { links: Target['links']; as: string; subject: string },
+): Operation {
   const resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | (links === 'refuse' ? RESOLVE_NO_SYMLINKS : 0);
   const how = Buffer.alloc(24);
   how.writeBigUInt64LE(BigInt(O_PATH | O_CLOEXEC), 0);
   how.writeBigUInt64LE(BigInt(resolve), 16);
   return {
     syscall: 'openat2',
-    arguments: [ROOT, { text: path }, { bytes: how.toString('base64') }, how.length],
-    subject: `${path} in the container ${why} (O_PATH; RESOLVE_IN_ROOT+NO_MAGICLINKS${links === 'refuse' ? '+NO_SYMLINKS' : ''})`,
+    arguments: [root, { text: path }, { bytes: how.toString('base64') }, how.length],
+    subject: `${subject} (O_PATH; RESOLVE_IN_ROOT+NO_MAGICLINKS${links === 'refuse' ? '+NO_SYMLINKS' : ''})`,
     as,
-    ...(ignore === undefined ? {} : { ignore }),
   };
 }
 
@@ -88,6 +98,8 @@ interface CloneSource {
   readonly path: string;
   readonly tree: 'this mount' | 'with mounts below';
   readonly attributes: readonly MountAttribute[];
+  /** Attributes of what is cloned that the clone does not have. */
+  readonly without?: readonly MountAttribute[];
   readonly as: string;
   readonly subject: string;
   /** Left out where this result is missing. */
@@ -95,10 +107,11 @@ interface CloneSource {
 }
 
 /** A second mount of something that is mounted, attached nowhere yet, with more attributes. open_tree(2), mount_setattr(2) */
-export function cloneMount({ dir, path, tree, attributes, as, subject, needs }: CloneSource): Operation[] {
+export function cloneMount({ dir, path, tree, attributes, without = [], as, subject, needs }: CloneSource): Operation[] {
   const recursive = tree === 'with mounts below' ? AT_RECURSIVE : 0;
   const change = Buffer.alloc(32);
   change.writeBigUInt64LE(BigInt(attributeFlags(attributes)), 0);
+  change.writeBigUInt64LE(BigInt(attributeFlags(without)), 8);
   return [
     {
       syscall: 'open_tree',

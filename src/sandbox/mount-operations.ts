@@ -1,24 +1,27 @@
 /** One MountSpec → the operations that make it. Every mount is nosuid and nodev, whatever its kind. */
 
 import { unreachable } from '../errors.ts';
-import type { Operation } from '../sys/syscall-program.ts';
-import type { MountSpec } from './container-spec.ts';
+import type { Argument, Operation } from '../sys/syscall-program.ts';
+import type { FileOwner, MountAccess, MountSpec, TargetToMake } from './container-spec.ts';
 import {
   AT_FDCWD,
   attach,
   attachAt,
   cloneMount,
+  EEXIST,
   type MountAttribute,
   makeDirectory,
   makeLink,
   makeNode,
   newFileSystem,
+  openIn,
   openTarget,
   SCRATCH,
 } from './file-operations.ts';
-import { DEVICES } from './root-operations.ts';
+import { DEVICES, layersName } from './root-operations.ts';
 
 const S_IFREG = 0o100000;
+const O_PATH_CLOEXEC = 0o12000000;
 const O_CREATE_NEW = 0o2000301; // O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC
 
 const DEV_LINKS = [
@@ -37,6 +40,10 @@ interface MountContext {
 
 export function mountOperations(mount: MountSpec, context: MountContext): Operation[] {
   const as = `mount${context.index}`;
+  return [...(mount.make === undefined ? [] : targetOperations(mount.target, mount.make, as)), ...kindOperations(mount, context, as)];
+}
+
+function kindOperations(mount: MountSpec, context: MountContext, as: string): Operation[] {
   switch (mount.kind) {
     case 'proc':
     case 'mqueue':
@@ -49,13 +56,26 @@ export function mountOperations(mount: MountSpec, context: MountContext): Operat
     case 'tmpfs':
       return tmpfsOperations(mount, as);
     case 'bind':
-      return clone(mount, { as, tree: 'with mounts below', attributes: mount.access === 'read-only' ? ['ro'] : [] });
+      return bindOperations(mount, as);
+    case 'layers':
+      return layersOperations(mount, as);
     case 'file':
       return clone(mount, { as, tree: 'this mount', attributes: ['ro', 'noexec'] });
     case 'text':
-      return textOperations({ target: mount.target, text: mount.text, mode: mount.mode ?? 0o644 }, as);
+      return contentOperations(
+        { target: mount.target, bytes: Buffer.from(mount.text), owner: rootFile(mount.mode ?? 0o644), execute: 'never' },
+        as,
+      );
+    case 'bytes':
+      return contentOperations(
+        { target: mount.target, bytes: Buffer.from(mount.bytes, 'base64'), owner: mount.owner, execute: 'by mode' },
+        as,
+      );
     case 'resolver':
-      return textOperations({ target: mount.target, text: context.resolvConf, mode: 0o644 }, as);
+      return contentOperations(
+        { target: mount.target, bytes: Buffer.from(context.resolvConf), owner: rootFile(0o644), execute: 'never' },
+        as,
+      );
     default:
       return unreachable(mount);
   }
@@ -118,12 +138,12 @@ function deviceOperations(name: string, dev: string): Operation[] {
   ];
 }
 
-function tmpfsOperations({ target, bytes, mode }: Extract<MountSpec, { kind: 'tmpfs' }>, as: string): Operation[] {
+function tmpfsOperations({ target, bytes, mode, access }: Extract<MountSpec, { kind: 'tmpfs' }>, as: string): Operation[] {
   const options: (readonly [string, string])[] = [['mode', (mode ?? 0o1777).toString(8)]];
   if (bytes !== undefined) options.push(['size', String(bytes)]);
   return [
     openTarget({ path: target, links: 'follow', as: `${as}.place`, why: 'for a tmpfs' }),
-    ...newFileSystem({ type: 'tmpfs', options, attributes: ['nosuid', 'nodev'], as }),
+    ...newFileSystem({ type: 'tmpfs', options, attributes: [...readOnly(access), 'nosuid', 'nodev'], as }),
     attach(as, { result: `${as}.place` }, `tmpfs on ${target} in the container`),
   ];
 }
@@ -143,21 +163,93 @@ function clone({ target, hostPath }: { target: string; hostPath: string }, { as,
   ];
 }
 
-/** The file is written to the scratch tmpfs: nothing of it touches a disk or outlives the step. */
-function textOperations({ target, text, mode }: { target: string; text: string; mode: number }, as: string): Operation[] {
-  const bytes = Buffer.from(text, 'utf8');
-  const file = { result: `${as}.file` };
-  const attributes = ['ro', 'nosuid', 'nodev', 'noexec'] as const;
+/** Where a mount is made inside another one: made component by component, by descriptors, as nobody else has made it meanwhile. */
+function targetOperations(target: string, { inside, type }: TargetToMake, as: string): Operation[] {
+  const names = target
+    .slice(inside === '/' ? 0 : inside.length)
+    .split('/')
+    .filter((name) => name !== '');
+  return names.flatMap((name, index) => {
+    const above = `${inside === '/' ? '' : inside}/${names.slice(0, index).join('/')}`;
+    const dir = { result: `${as}.above${index}` };
+    const isFile = type === 'file' && index === names.length - 1;
+    const made = isFile ? makeNode(dir, name, { mode: S_IFREG | 0o644, device: 0 }) : makeDirectory(dir, name, 0o755);
+    const subject = `${target} in the container, to mount on`;
+    return [openTarget({ path: above, links: 'follow', as: dir.result, why: `for ${target}` }), { ...made, subject, ignore: [EEXIST] }];
+  });
+}
+
+function readOnly(access: MountAccess | undefined): MountAttribute[] {
+  return access === 'read-only' ? ['ro'] : [];
+}
+
+function bindOperations(mount: Extract<MountSpec, { kind: 'bind' }>, as: string): Operation[] {
+  const { target, hostPath, source, access } = mount;
+  if (source === undefined) return clone(mount, { as, tree: 'with mounts below', attributes: readOnly(access) });
+  const from = { result: `${as}.from` };
   return [
-    { syscall: 'openat', arguments: [SCRATCH, { text: as }, O_CREATE_NEW, mode], subject: `a file for ${target}`, as: file.result },
-    {
-      syscall: 'write',
-      arguments: [file, { bytes: bytes.toString('base64') }, bytes.length],
-      subject: `a file for ${target}`,
-      expect: { result: bytes.length },
-    },
+    { syscall: 'openat', arguments: [AT_FDCWD, { text: hostPath }, O_PATH_CLOEXEC], subject: `${hostPath} (O_PATH)`, as: from.result },
+    ...partOperations({ target, root: from, source, access, what: hostPath }, as),
+  ];
+}
+
+/** The stack itself is mounted with the root file system (root-operations.ts), out of sight. */
+function layersOperations({ target, source, access }: Extract<MountSpec, { kind: 'layers' }>, as: string): Operation[] {
+  return partOperations({ target, root: { result: layersName(as) }, source, access, what: 'layers' }, as);
+}
+
+interface Part {
+  readonly target: string;
+  readonly root: Argument;
+  readonly source: string;
+  readonly access: MountAccess;
+  readonly what: string;
+}
+
+function partOperations({ target, root, source, access, what }: Part, as: string): Operation[] {
+  const subject = `${source} of ${what} on ${target} in the container`;
+  const attributes = [...readOnly(access), 'nosuid', 'nodev'] as const;
+  return [
+    openIn(root, source, { links: 'follow', as: `${as}.source`, subject: `${source} of ${what}` }),
+    openTarget({ path: target, links: 'follow', as: `${as}.place`, why: `for ${source} of ${what}` }),
+    ...cloneMount({ dir: { result: `${as}.source` }, path: '', tree: 'this mount', attributes, as, subject }),
+    attach(as, { result: `${as}.place` }, subject),
+  ];
+}
+
+interface Content {
+  readonly target: string;
+  readonly bytes: Buffer;
+  readonly owner: FileOwner;
+  readonly execute: 'never' | 'by mode';
+}
+
+function rootFile(mode: number): FileOwner {
+  return { mode, uid: 0, gid: 0 };
+}
+
+/** The file is written to the scratch tmpfs: nothing of it touches a disk or outlives the step. */
+function contentOperations({ target, bytes, owner, execute }: Content, as: string): Operation[] {
+  const file = { result: `${as}.file` };
+  const subject = `a file for ${target}`;
+  const isProgram = execute === 'by mode' && (owner.mode & 0o111) !== 0;
+  const { uid, gid, mode } = owner;
+  return [
+    { syscall: 'openat', arguments: [SCRATCH, { text: as }, O_CREATE_NEW, mode & 0o777], subject, as: file.result },
+    ...(bytes.length === 0 ? [] : writeOperations(file, bytes, subject)),
+    ...(uid === 0 && gid === 0 ? [] : [{ syscall: 'fchown', arguments: [file, uid, gid], subject } as const]),
     openTarget({ path: target, links: 'follow', as: `${as}.place`, why: 'for a file' }),
-    ...cloneMount({ dir: SCRATCH, path: as, tree: 'this mount', attributes, as, subject: `a file for ${target}` }),
+    ...cloneMount({
+      ...{ dir: SCRATCH, path: as, tree: 'this mount', as, subject },
+      attributes: ['ro', 'nosuid', 'nodev', ...(isProgram ? [] : ['noexec' as const])],
+      without: isProgram ? ['noexec'] : [],
+    }),
     attach(as, { result: `${as}.place` }, `a file on ${target} in the container`),
+  ];
+}
+
+function writeOperations(file: Argument, bytes: Buffer, subject: string): Operation[] {
+  return [
+    { syscall: 'write', arguments: [file, { bytes: bytes.toString('base64') }, bytes.length], subject, expect: { result: bytes.length } },
   ];
 }

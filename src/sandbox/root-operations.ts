@@ -1,6 +1,6 @@
 /** The container's root file system, and moving into it. */
 import type { Operation } from '../sys/syscall-program.ts';
-import type { ContainerSpec, OverlayRootfs } from './container-spec.ts';
+import type { ContainerSpec, LayerStack, MountSpec, OverlayRootfs } from './container-spec.ts';
 import { AT_FDCWD, attach, cloneMount, makeDirectory, makeNode, newFileSystem, ROOT, SCRATCH } from './file-operations.ts';
 
 const MS_NODEV = 4;
@@ -29,13 +29,14 @@ export const DEVICES: readonly (readonly [name: string, device: number])[] = [
  * with the old tree, so that only what is cloned out of it is ever seen in the container. Everything else is nodev,
  * stricter than Docker's device cgroup: a device node that a step makes cannot be opened.
  */
-export function rootOperations(rootfs: ContainerSpec['rootfs']): Operation[] {
+export function rootOperations(rootfs: ContainerSpec['rootfs'], mounts: readonly MountSpec[]): Operation[] {
+  const stacks = mounts.flatMap((mount, index) => (mount.kind === 'layers' ? [{ stack: mount.layers, as: `mount${index}` }] : []));
   const makePrivate: Operation = {
     syscall: 'mount',
     arguments: [0, { text: '/' }, 0, MS_REC | MS_PRIVATE, 0],
     subject: '/ apart from the host (MS_REC+MS_PRIVATE)',
   };
-  return [makePrivate, ...('directory' in rootfs ? directoryRoot(rootfs.directory) : overlayRoot(rootfs))];
+  return [makePrivate, ...('directory' in rootfs ? directoryRoot(rootfs.directory, stacks) : overlayRoot(rootfs, stacks))];
 }
 
 /** pivot_root onto the directory itself and let go of the old tree below it: the way of pivot_root(2) without put_old. */
@@ -48,56 +49,107 @@ export function enterRootOperations(): Operation[] {
   ];
 }
 
-function overlayRoot(rootfs: OverlayRootfs): Operation[] {
+function overlayRoot(rootfs: OverlayRootfs, stacks: readonly Stack[]): Operation[] {
   // Overlayfs needs something below: with no layer yet, the upper directory alone is the whole tree.
-  if (rootfs.lower.length === 0) return directoryRoot(`${rootfs.cwd}/${rootfs.upper}`);
-  const data = overlayOptions(rootfs);
+  if (rootfs.lower.length === 0) return directoryRoot(`${rootfs.cwd}/${rootfs.upper}`, stacks);
   return [
-    { syscall: 'chdir', arguments: [{ text: rootfs.cwd }], subject: rootfs.cwd },
+    goTo(rootfs.cwd),
     ...scratchAt(rootfs.merged),
-    ...(Buffer.byteLength(data) < OPTION_PAGE_BYTES ? mountOverlay(rootfs, data) : configureOverlay(rootfs)),
+    ...stacks.flatMap((stack) => stackOperations(stack, `${rootfs.cwd}/${rootfs.merged}`)),
+    ...(stacks.length === 0 ? [] : [goTo(rootfs.cwd)]),
+    ...mountOverlay(rootfs, rootfs.merged, 'overlay'),
     openHere(rootfs.merged, ROOT.result),
   ];
 }
 
-function mountOverlay({ cwd, merged }: OverlayRootfs, data: string): Operation[] {
-  return [
-    {
-      syscall: 'mount',
-      arguments: [{ text: 'overlay' }, { text: merged }, { text: 'overlay' }, MS_NODEV, { text: data }],
-      subject: `overlay on ${cwd}/${merged} (MS_NODEV; ${data})`,
-    },
-  ];
+/** `place` may be relative to the current directory, as the layers are. */
+function mountOverlay(layers: Layers, place: string, as: string): Operation[] {
+  const data = overlayOptions(layers);
+  return Buffer.byteLength(data) < OPTION_PAGE_BYTES ? [overlayAt(place, data)] : configureOverlay(layers, place, as);
+}
+
+function overlayAt(place: string, data: string): Operation {
+  return {
+    syscall: 'mount',
+    arguments: [{ text: 'overlay' }, { text: place }, { text: 'overlay' }, MS_NODEV, { text: data }],
+    subject: `overlay on ${place} (MS_NODEV; ${data})`,
+  };
+}
+
+interface Layers {
+  readonly lower: readonly string[];
+  readonly upper?: string;
+  readonly work?: string;
 }
 
 /** For more layers than fit into the option page, which mount(2) would cut off in silence. `lowerdir+` needs Linux 6.5. */
-function configureOverlay({ lower, upper, work, merged }: OverlayRootfs): Operation[] {
+function configureOverlay({ lower, upper, work }: Layers, place: string, as: string): Operation[] {
   const layers = lower.map((path) => ['lowerdir+', path] as const);
+  const writable =
+    upper === undefined || work === undefined
+      ? []
+      : ([
+          ['upperdir', upper],
+          ['workdir', work],
+        ] as const);
   const subject = `overlay of ${lower.length} layers (so many need Linux 6.5)`;
   const configured = newFileSystem({
     type: 'overlay',
-    options: [['redirect_dir', 'off'], ['metacopy', 'off'], ...layers, ['upperdir', upper], ['workdir', work]],
+    options: [['redirect_dir', 'off'], ['metacopy', 'off'], ...layers, ...writable],
     attributes: ['nodev'],
-    as: 'overlay',
+    as,
   });
   return [
     // All options in each message would be pages of layers.
     ...configured.map((operation) => ({ ...operation, subject })),
-    openHere(merged, 'overlay.place'),
-    attach('overlay', { result: 'overlay.place' }, `overlay on ${merged}`),
+    openHere(place, `${as}.place`),
+    attach(as, { result: `${as}.place` }, `overlay on ${place}`),
   ];
 }
 
 /** Escapes what separates options and layers. */
-function overlayOptions({ lower, upper, work }: OverlayRootfs): string {
+function overlayOptions({ lower, upper, work }: Layers): string {
   const escaped = (path: string) => path.replace(/[\\,:]/g, '\\$&');
-  return `${PLAIN_LAYERS},lowerdir=${lower.map(escaped).join(':')},upperdir=${escaped(upper)},workdir=${escaped(work)}`;
+  const writable = upper === undefined || work === undefined ? '' : `,upperdir=${escaped(upper)},workdir=${escaped(work)}`;
+  return `${PLAIN_LAYERS},lowerdir=${lower.map(escaped).join(':')}${writable}`;
 }
 
-function directoryRoot(directory: string): Operation[] {
+function goTo(directory: string): Operation {
+  return { syscall: 'chdir', arguments: [{ text: directory }], subject: directory };
+}
+
+interface Stack {
+  readonly stack: LayerStack;
+  /** Of its mount; see `layersName`. */
+  readonly as: string;
+}
+
+/** The result that holds the root of the layers of a mount. */
+export function layersName(as: string): string {
+  return `${as}.layers`;
+}
+
+/** Mounted in the scratch tmpfs, before the root file system comes to lie on it: by path, which old kernels need for many layers. */
+function stackOperations({ stack, as }: Stack, scratch: string): Operation[] {
+  const { cwd, lower, writable } = stack;
+  const place = `${scratch}/${as}`;
+  // Without an upper directory overlayfs wants two layers, and none twice.
+  const padding = writable === undefined ? [`${scratch}/empty`] : [];
+  if (lower.length === 0) padding.push(`${scratch}/${as}.none`);
+  return [
+    goTo(cwd),
+    makeDirectory(SCRATCH, as, 0o700),
+    ...(lower.length === 0 ? [makeDirectory(SCRATCH, `${as}.none`, 0o755)] : []),
+    ...mountOverlay({ lower: [...lower, ...padding], ...writable }, place, `${as}.overlay`),
+    openHere(place, layersName(as)),
+  ];
+}
+
+function directoryRoot(directory: string, stacks: readonly Stack[]): Operation[] {
   return [
     ...cloneMount({ dir: AT_FDCWD, path: directory, tree: 'this mount', attributes: ['nodev'], as: 'tree', subject: directory }),
     ...scratchAt(directory),
+    ...stacks.flatMap((stack) => stackOperations(stack, directory)),
     openHere(directory, 'scratch.top'),
     attach('tree', { result: 'scratch.top' }, directory),
     openHere(directory, ROOT.result),

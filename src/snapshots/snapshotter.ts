@@ -1,6 +1,6 @@
 /**
  * Snapshots of file systems as overlay layers. On the disk: `d/<id>/{fs,info.json,lock}` and, while a step works on it,
- * `work` and `merged`; `names/<name>` is a symbolic link to `../d/<id>`, and making it is the commit.
+ * `work`, `merged` and `scratch`; `names/<name>` is a symbolic link to `../d/<id>`, and making it is the commit.
  */
 import { randomBytes } from 'node:crypto';
 import { closeSync, mkdirSync, readdirSync, readlinkSync, symlinkSync, unlinkSync } from 'node:fs';
@@ -58,6 +58,10 @@ export interface Snapshotter extends Disposable {
   /** A committed snapshot's own directory; the caller closes it. */
   upper(name: string): number;
   overlay(active: ActiveSnapshot): OverlayMount;
+  /** The layers of a committed snapshot, for a mount of them; none of the empty root. */
+  layers(name: string | undefined): Pick<OverlayMount, 'cwd' | 'lower'>;
+  /** A new directory beside the active snapshot, relative to `directory`: gone with the commit or the discard. */
+  scratch(active: ActiveSnapshot): string;
   /** Absent is fine. Throws STORE_INVALID where other snapshots, or running steps, are built on it. */
   remove(name: string): void;
   names(): string[];
@@ -155,7 +159,7 @@ class OverlaySnapshotter implements Snapshotter {
     const parent = active.parents.at(-1)?.name;
     const createdAt = new Date().toISOString();
     writeSnapshotInfo(directory, { name, parent, createdAt, bootId: this.bootId, synced: false });
-    for (const left of ['work', 'merged', 'lower']) removeTree(AT_FDCWD, fromText(join(directory, left)));
+    for (const left of ['work', 'merged', 'lower', 'scratch']) removeTree(AT_FDCWD, fromText(join(directory, left)));
     for (;;) {
       try {
         symlinkSync(join('..', 'd', active.id), join(this.paths.names, checkName(name)));
@@ -210,6 +214,19 @@ class OverlaySnapshotter implements Snapshotter {
     const { id, parents } = active;
     const lower = parents.length === 0 ? [`${id}/lower`] : parents.map((parent) => `${parent.id}/fs`).reverse();
     return { cwd: this.directory, lower, upper: `${id}/fs`, work: `${id}/work`, merged: `${id}/merged` };
+  }
+
+  layers(name: string | undefined): Pick<OverlayMount, 'cwd' | 'lower'> {
+    const chain = name === undefined ? [] : this.chain(name);
+    return { cwd: this.directory, lower: chain.map(({ id }) => `${id}/fs`).reverse() };
+  }
+
+  scratch(active: ActiveSnapshot): string {
+    const scratch = `${active.id}/scratch`;
+    mkdirSync(join(this.directory, scratch), { recursive: true, mode: 0o700 });
+    const path = `${scratch}/${newId()}`;
+    mkdirSync(join(this.directory, path), { mode: 0o700 });
+    return path;
   }
 
   remove(name: string): void {

@@ -9,6 +9,7 @@ const NUMBERS = {
   dup3: [292, 24],
   execveat: [322, 281],
   fchdir: [81, 50],
+  fchown: [93, 55],
   fcntl: [72, 25],
   fsconfig: [431, 431],
   fsmount: [432, 432],

@@ -41,6 +41,7 @@ export {
 } from './operations/check.ts';
 export { type ImageDetails, type ImageSummary, inspectImage, listImages, removeImage, tagImage } from './operations/images.ts';
 export { type RunOptions, type RunResult, runImage } from './operations/run-image.ts';
+export type { SecretSource } from './operations/secrets.ts';
 export { importImage, pullImage, pushImage, saveImage } from './operations/transfer.ts';
 export type { LintWarning } from './parser/lint/lint-dockerfile.ts';
 export type { CommonOptions } from './session.ts';

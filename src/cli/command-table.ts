@@ -22,6 +22,7 @@ export interface Flags {
   readonly call?: string;
   readonly check?: boolean;
   readonly label?: readonly string[];
+  readonly secret?: readonly string[];
   readonly addHost?: readonly string[];
   /** false where `--no-cache` is given. */
   readonly cache?: boolean;
@@ -75,6 +76,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: '--check', description: 'look for mistakes in the Dockerfile, and build nothing' },
       { flags: '--call <method>', description: 'build, check, outline or targets; with ,format=json for programs' },
       { flags: '--label <key=value>', description: 'set a label of the image', kind: 'repeatable' },
+      { flags: '--secret <id=name,...>', description: 'secret for RUN --mount=type=secret, with src=FILE or env=NAME', kind: 'repeatable' },
       { flags: '--add-host <name:address>', description: 'add a line to /etc/hosts of every RUN', kind: 'repeatable' },
       { flags: '--no-cache', description: 'run every step' },
       { flags: '--pull', description: 'ask the registry for newer base images' },

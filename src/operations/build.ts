@@ -17,6 +17,7 @@ import type { CommonOptions, Session } from '../session.ts';
 import { baseImage } from './base-image.ts';
 import type { BuildInput, InputOptions } from './build-input.ts';
 import { warnOfFindings } from './check.ts';
+import { openSecrets, type SecretSource } from './secrets.ts';
 
 export interface BuildOptions extends CommonOptions, InputOptions {
   /** Names for the image, such as `app:1`. */
@@ -33,6 +34,8 @@ export interface BuildOptions extends CommonOptions, InputOptions {
   /** Most steps at once; by default the number of cores. */
   readonly jobs?: number | undefined;
   readonly network?: 'default' | 'none' | 'host' | undefined;
+  /** By id, for RUN --mount=type=secret. */
+  readonly secrets?: Readonly<Record<string, SecretSource>> | undefined;
   /** `name:address` pairs for /etc/hosts of every step. */
   readonly addHosts?: readonly string[] | undefined;
 }
@@ -58,6 +61,7 @@ export function imageNames(options: BuildOptions): readonly Reference[] {
 export function buildResources(session: Session, { contexts }: BuildInput, options: BuildOptions): BuildResources {
   return {
     ...{ store: session.store, emit: session.emit, signal: session.signal, networks: session.networks, contexts },
+    secrets: openSecrets(options.secrets ?? {}),
     get snapshots() {
       return session.snapshots;
     },

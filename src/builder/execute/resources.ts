@@ -16,6 +16,7 @@ export interface BuildResources {
   readonly snapshots: Snapshotter;
   readonly cache: BuildCache;
   readonly contexts: BuildContexts;
+  readonly secrets: Secrets;
   /** Resolves and, where needed, pulls a base image. Asked once per reference and build. */
   loadBase(reference: string): Promise<Image>;
   /** Opened on the first step that wants a network. */
@@ -29,6 +30,12 @@ export interface BuildResources {
 export interface BuildContexts {
   /** `name`: as in a plan's `StepSource`; undefined: the main one. Opened by the first call, and open until the build ends. */
   open(name: string | undefined): Promise<BuildContext>;
+}
+
+/** Values that the caller gave for RUN --mount=type=secret and for sources that want a password. They go into no key, message or event. */
+export interface Secrets {
+  /** undefined where the caller gave none of that id. Throws SECRET_INVALID. */
+  read(id: string): Buffer | undefined;
 }
 
 export interface BuildContext {

@@ -4,6 +4,7 @@ import { readBuildArgFile } from '../build-arg-file.ts';
 import { answer, callOf } from '../call.ts';
 import type { Flags, Invocation } from '../command-table.ts';
 import { keyValues } from '../key-values.ts';
+import { secretsOf } from '../secret-flag.ts';
 import { printResult } from '../terminal.ts';
 import { withProgress } from '../with-progress.ts';
 
@@ -28,6 +29,7 @@ function choices(flags: Flags, env: Readonly<Record<string, string | undefined>>
     buildArgs: buildArgs(flags, env),
     contexts: keyValues('--build-context', flags.buildContext ?? []),
     labels: keyValues('--label', flags.label ?? []),
+    secrets: secretsOf(flags.secret ?? [], env),
     jobs: jobsOf(flags.jobs),
     network: flags.network as BuildOptions['network'],
   };

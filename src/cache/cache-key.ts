@@ -23,6 +23,8 @@ export interface RunIngredients {
   readonly network: string;
   /** Names from --add-host; their addresses do not count. */
   readonly hostNames: readonly string[];
+  /** Where what is mounted, ids of secrets, what is read through mounts; values of secrets and contents of caches never. */
+  readonly mounts: readonly string[];
 }
 
 export interface CopyIngredients {

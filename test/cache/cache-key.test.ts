@@ -11,6 +11,7 @@ const RUN: RunIngredients = {
   user: '',
   network: 'default',
   hostNames: [],
+  mounts: ['tmpfs', '/t'],
 };
 
 describe('stepKey()', () => {
@@ -27,6 +28,7 @@ describe('stepKey()', () => {
       { ...RUN, user: 'app' },
       { ...RUN, network: 'none' },
       { ...RUN, hostNames: ['db'] },
+      { ...RUN, mounts: ['tmpfs', '/u'] },
     ];
     const keys = [RUN, ...changed].map(stepKey);
     assert.equal(new Set(keys).size, keys.length);

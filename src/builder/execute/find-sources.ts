@@ -14,8 +14,8 @@ import { type CopySource, findSource, type SourceParent, walkSource } from './co
 /** The source arguments that are read from one tree, with the flags that say what is taken. */
 export interface Selection {
   readonly paths: readonly string[];
-  /** `parents`: each lands where it was, below the destination. */
-  readonly layout: 'flat' | 'parents';
+  /** `parents`: each lands where it was, below the destination. `mount`: for a mount, whose source is never a pattern. */
+  readonly layout: 'flat' | 'parents' | 'mount';
   /** Patterns of `--exclude`. */
   readonly exclude: readonly string[];
   /** A path without a wildcard that is not there. */
@@ -33,9 +33,10 @@ export async function findSources(tree: FileTree, selection: Selection, why: Why
   const exclude = selection.exclude.length === 0 ? undefined : parseIgnorePatterns(selection.exclude, '--exclude');
   const found: CopySource[] = [];
   for (const text of selection.paths) {
-    const sources = selection.layout === 'parents' ? await sourcesInPlace(tree, text) : await plainSources(tree, text);
+    const sources = selection.layout === 'parents' ? await sourcesInPlace(tree, text) : await plainSources(tree, text, selection.layout);
     if (!('missing' in sources)) found.push(...(exclude === undefined ? sources : lessExcluded(tree, sources, exclude)));
-    else if (selection.missing === 'error') throw notFound(tree, sources.missing, why);
+    else if (selection.missing === 'error')
+      throw notFound(tree, sources.missing, { verb: selection.layout === 'mount' ? 'mount' : 'copy', why });
   }
   return found;
 }
@@ -49,14 +50,18 @@ function lessExcluded(tree: FileTree, sources: readonly CopySource[], exclude: I
 type Sources = readonly CopySource[] | { readonly missing: ByteString };
 
 /** What a wildcard matches may be missing, too: a link that leads nowhere. */
-async function plainSources(tree: FileTree, text: string): Promise<Sources> {
+async function plainSources(tree: FileTree, text: string, layout: Selection['layout']): Promise<Sources> {
   const found: CopySource[] = [];
-  for (const path of hasWildcard(text) ? await matchSources(tree, text) : [fromText(text)]) {
+  for (const path of isPattern(text, layout) ? await matchSources(tree, text) : [fromText(text)]) {
     const source = findSource(tree, path);
     if (source === undefined) return { missing: path };
     found.push(source);
   }
   return found;
+}
+
+function isPattern(text: string, layout: Selection['layout']): boolean {
+  return layout !== 'mount' && hasWildcard(text);
 }
 
 /** `pivot/./path`: only what follows the pivot is kept as the place; without one, the whole path is. */
@@ -89,11 +94,16 @@ function sourceAt(tree: FileTree, base: ByteString, place: ByteString): CopySour
   return node && { path, node, name: nameOf(place), place: { path: place, parents } };
 }
 
-function notFound(tree: FileTree, path: ByteString, why: WhyMissing): TsbuildError {
+/** With the name that may have been meant. */
+export function notFound(
+  tree: FileTree,
+  path: ByteString,
+  { verb, why }: { readonly verb: 'copy' | 'mount'; readonly why: WhyMissing },
+): TsbuildError {
   const clean = cleanPath(`/${path}`).slice(1) as ByteString;
   const near = nearestPath(tree, clean);
   const guess = near === undefined ? '' : ` (did you mean ${display(near)}?)`;
-  return new TsbuildError('CONTEXT_PATH_NOT_FOUND', `Cannot copy ${JSON.stringify(display(path))}: ${why(clean)}${guess}`);
+  return new TsbuildError('CONTEXT_PATH_NOT_FOUND', `Cannot ${verb} ${JSON.stringify(display(path))}: ${why(clean)}${guess}`);
 }
 
 /** The path with its first missing name replaced by a like one of the same directory. */

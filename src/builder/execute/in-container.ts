@@ -13,11 +13,10 @@ import type { ContainerSpec, MountSpec } from '../../sandbox/container-spec.ts';
 import { hostFacts } from '../../sandbox/host-facts.ts';
 import { type HostEntry, hostsFile } from '../../sandbox/network/hosts-file.ts';
 import { type ContainerExit, runContainer } from '../../sandbox/run-container.ts';
-import { makeMountStubs, type StubRequest } from '../../snapshots/mount-stub.ts';
+import { makeMountStubs } from '../../snapshots/mount-stub.ts';
 import type { ActiveSnapshot } from '../../snapshots/snapshotter.ts';
-import { type ByteString, fromText } from '../../tree/byte-string.ts';
 import type { FileTree } from '../../tree/file-tree.ts';
-import { resolvePath } from '../../tree/resolve.ts';
+import { placeMounts } from './place-mounts.ts';
 import type { BuildResources } from './resources.ts';
 import { lookUpUser } from './user.ts';
 
@@ -31,6 +30,8 @@ export interface ContainerCommand {
   readonly user: string;
   readonly network: StepNetworkMode;
   readonly addHosts: readonly HostEntry[];
+  /** Beside those that every container has. */
+  readonly mounts?: readonly MountSpec[];
   readonly stdin: 'empty' | 'inherit';
   onOutput(stream: 'stdout' | 'stderr', data: Uint8Array): void;
 }
@@ -46,8 +47,7 @@ export async function inContainer(
   const { networks, signal, snapshots } = resources;
   refuseNul(command);
   using tree = snapshots.activeTree(active);
-  const mounts = stepMounts(command);
-  const targets = mounts.filter(needsTarget).map((mount) => stubRequest(tree, mount));
+  const { mounts, targets } = placeMounts(tree, stepMounts(command));
   const spec = containerSpec(resources, active, { command, mounts, tree });
   const stubs = makeMountStubs(active, tree, targets);
   try {
@@ -84,28 +84,15 @@ function hostResolvConf(): string {
   return existsSync('/etc/resolv.conf') ? readFileSync('/etc/resolv.conf', 'utf8') : '';
 }
 
-function stepMounts({ addHosts, network }: ContainerCommand): MountSpec[] {
+function stepMounts({ addHosts, network, mounts = [] }: ContainerCommand): MountSpec[] {
   const hosts: MountSpec = { kind: 'text', target: '/etc/hosts', text: hostsFile(DEFAULT_HOSTNAME, addHosts) };
-  return [...defaultMounts(hostFacts()), hosts, ...(network === 'none' ? [] : [{ kind: 'resolver', target: '/etc/resolv.conf' } as const])];
+  const resolver: MountSpec[] = network === 'none' ? [] : [{ kind: 'resolver', target: '/etc/resolv.conf' }];
+  return [...defaultMounts(hostFacts()), ...[hosts, ...resolver, ...mounts].toSorted((a, b) => depthOf(a) - depthOf(b))];
 }
 
-/** What is mounted below /dev and /sys has its target there already. */
-function needsTarget({ target }: MountSpec): boolean {
-  return !/^\/(dev|sys)\//.test(target);
-}
-
-/** A link where a file belongs is followed inside the root; one where /proc, /dev or /sys belongs is an attack or a mistake. */
-function stubRequest(tree: FileTree, mount: MountSpec): StubRequest {
-  const type = mount.kind === 'text' || mount.kind === 'resolver' || mount.kind === 'file' ? 'file' : 'directory';
-  const path = fromText(mount.target.slice(1));
-  const resolved: ByteString = type === 'file' ? resolvePath(tree, path, 'follow').path : path;
-  const present = tree.stat(resolved);
-  if (present !== undefined && present.type !== type) {
-    throw new TsbuildError('IMAGE_INVALID', `Cannot mount ${mount.target} in the container: the image has a ${present.type} there`, {
-      hint: `Remove it from the image: a container needs a ${type} of that name.`,
-    });
-  }
-  return { path: resolved, type };
+/** What lies in another mount comes after it, whichever was written first. */
+function depthOf({ target }: MountSpec): number {
+  return target.split('/').filter((name) => name !== '').length;
 }
 
 interface SpecParts {

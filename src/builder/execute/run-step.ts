@@ -2,46 +2,59 @@
 import { stepKey } from '../../cache/cache-key.ts';
 import { RunError, TsbuildError } from '../../errors.ts';
 import type { StepLabel } from '../../events.ts';
+import { expandWord } from '../../parser/expand.ts';
 import type { RunInstruction } from '../../parser/instruction.ts';
+import type { MountSpec } from '../../sandbox/container-spec.ts';
 import type { ActiveSnapshot } from '../../snapshots/snapshotter.ts';
 import { setModeAt, setOwnerAt } from '../../sys/metadata.ts';
 import { type Stat, statAt } from '../../sys/stat.ts';
 import type { ByteString } from '../../tree/byte-string.ts';
 
 import { proxyEnvironment } from '../plan/build-args.ts';
+import type { StepSource } from '../plan/build-plan.ts';
 import { commandArgv } from '../plan/command-argv.ts';
 import { cleanWorkdir } from '../plan/config-patch.ts';
 import { cachedStep, type StepResult } from './cached-step.ts';
 import { inContainer, type StepNetworkMode } from './in-container.ts';
+import { runMounts } from './run-mounts.ts';
 import { CREATED_NS, type StageRun } from './stage-run.ts';
-import type { StageState } from './stage-state.ts';
+import { type StageState, variableOf } from './stage-state.ts';
 import { makeWorkdir, ownerOfProcess } from './workdir-step.ts';
 
 /** An open directory itself. */
 const ROOT = '' as ByteString;
 
+export interface RunStep {
+  readonly instruction: RunInstruction;
+  readonly label: StepLabel;
+  /** Where the mounts read, one per mount. */
+  readonly mountSources: readonly (StepSource | undefined)[];
+}
+
 /** Throws RUN_FAILED, RUN_KILLED, RUN_NOT_STARTED, USER_NOT_FOUND, and what the machine refuses. */
-export async function runStep(
-  run: StageRun,
-  state: StageState,
-  step: { instruction: RunInstruction; label: StepLabel },
-): Promise<StepResult> {
+export async function runStep(run: StageRun, state: StageState, step: RunStep): Promise<StepResult> {
   const { resources } = run;
   const argv = commandArgv(step.instruction.command, state.config.Shell);
+  const mount = runMounts(run, {
+    ...{ instruction: step.instruction, sources: step.mountSources, cwd: cleanWorkdir(state.config.WorkingDir) },
+    expand: (word) => expandWord(word, variableOf(state), { escape: run.plan.dockerfile.escape }),
+  });
   const env = [...state.variables].map(([name, value]) => `${name}=${value}`);
   const cwd = cleanWorkdir(state.config.WorkingDir);
   const user = state.config.User ?? '';
   const network = networkOf(step.instruction, resources.options.network);
   const hostNames = resources.options.addHosts.map(({ name }) => name);
+  const mounts = await mount.identity();
   return await cachedStep(resources, run.inFlight, {
-    key: stepKey({ kind: 'run', parent: state.key, argv, env, cwd, user, network, hostNames }),
+    key: stepKey({ kind: 'run', parent: state.key, argv, env, cwd, user, network, hostNames, mounts }),
     files: state.files,
     async make(active) {
       if (cwd !== '/') await makeWorkdir(resources, active, { path: cwd, ownerIn: ownerOfProcess(user), createdNs: CREATED_NS });
       const proxies = [...proxyEnvironment(run.plan.args.buildArgs)].filter(([name]) => !state.variables.has(name));
-      const all = [...env, ...proxies.map(([name, value]) => `${name}=${value}`)];
+      await using open = await mount.open(active);
+      const all = withEnv([...env, ...proxies.map(([name, value]) => `${name}=${value}`)], open.env);
       const root = statAt(active.upperFd, ROOT);
-      await runCommand(run, active, { argv, env: all, cwd, user, network, step });
+      await runCommand(run, active, { argv, env: all, cwd, user, network, mounts: open.specs, step });
       restoreRoot(active, root);
     },
   });
@@ -61,7 +74,14 @@ interface Command {
   readonly cwd: string;
   readonly user: string;
   readonly network: StepNetworkMode;
-  readonly step: { readonly instruction: RunInstruction; readonly label: StepLabel };
+  readonly mounts: readonly MountSpec[];
+  readonly step: RunStep;
+}
+
+/** Variables of mounts take the place of others of their names. */
+function withEnv(env: readonly string[], more: ReadonlyMap<string, string>): string[] {
+  if (more.size === 0) return [...env];
+  return [...env.filter((text) => !more.has(text.split('=', 1)[0] ?? '')), ...[...more].map(([name, value]) => `${name}=${value}`)];
 }
 
 async function runCommand(run: StageRun, active: ActiveSnapshot, { step, ...command }: Command): Promise<void> {

@@ -48,6 +48,8 @@ export interface Step {
   readonly instruction: FromInstruction | StageInstruction;
   /** Of a `COPY --from`; undefined: the main build context. */
   readonly from?: StepSource;
+  /** Of a RUN with mounts: what each reads from, in their order; undefined: the build context, or nothing. */
+  readonly mountSources?: readonly (StepSource | undefined)[];
 }
 
 /** An instruction that may follow FROM. */

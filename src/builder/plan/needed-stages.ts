@@ -1,6 +1,6 @@
 /** Which stages a target needs, for those who look at a Dockerfile without planning a build. */
 import type { LintStage, LintSubject } from '../../parser/lint/rule.ts';
-import { mountFields } from './mount-fields.ts';
+import { mountSourceNames } from './mount-sources.ts';
 import { chooseTarget, findStage } from './source-stages.ts';
 
 /** The target and all that it stands on or copies from, in the Dockerfile's order. Throws STAGE_NOT_FOUND for the target. */
@@ -25,6 +25,6 @@ export function neededStages({ stages }: LintSubject, target: string | undefined
 function sourceNames({ steps }: LintStage): string[] {
   return steps.flatMap(({ instruction }) => {
     if (instruction.kind === 'copy') return instruction.from ?? [];
-    return instruction.kind === 'run' ? instruction.mounts.flatMap((mount) => mountFields(mount).get('from') ?? []) : [];
+    return instruction.kind === 'run' ? mountSourceNames(instruction) : [];
   });
 }

@@ -1,11 +1,10 @@
 /** What a target can be given: arguments, secrets, SSH agents. The shape is that of BuildKit's `outline`. */
-import path from 'node:path/posix';
-import type { SourceRange } from '../../errors.ts';
+import { type SourceRange, TsbuildError } from '../../errors.ts';
 import type { ArgInstruction, Dockerfile, Instruction } from '../../parser/instruction.ts';
 import { commentsAbove, descriptionOf } from '../../parser/lint/comments.ts';
 import type { LintStage, LintSubject } from '../../parser/lint/rule.ts';
+import { type Mount, parseMount } from '../../parser/mount.ts';
 import { type Platforms, platformArgs } from './build-args.ts';
-import { mountFields } from './mount-fields.ts';
 import { neededStages } from './needed-stages.ts';
 
 export interface Outline {
@@ -41,8 +40,8 @@ export function outlineOf(subject: LintSubject, options: Platforms & { readonly 
     name: target?.from.as,
     description: target === undefined ? '' : descriptionOf(comments.get(target.from) ?? [], target.from.as ?? ''),
     args: argsOf(subject, needed, { comments, ignored: platformArgs(options, undefined) }),
-    secrets: mountsOf(needed, 'secret', (fields) => fields.get('id') ?? fields.get('source') ?? path.basename(targetOf(fields))),
-    ssh: mountsOf(needed, 'ssh', (fields) => fields.get('id') ?? 'default'),
+    secrets: mountsOf(needed, 'secret'),
+    ssh: mountsOf(needed, 'ssh'),
   };
 }
 
@@ -80,33 +79,31 @@ function argsOf(subject: LintSubject, needed: readonly LintStage[], { comments, 
   return [...found.values()].toSorted(byLine);
 }
 
-function mountsOf(
-  needed: readonly LintStage[],
-  type: 'secret' | 'ssh',
-  nameOf: (fields: ReadonlyMap<string, string>) => string,
-): OutlineMount[] {
+function mountsOf(needed: readonly LintStage[], type: 'secret' | 'ssh'): OutlineMount[] {
   const found = new Map<string, OutlineMount>();
   for (const { steps } of needed) {
     for (const { instruction } of steps) {
-      for (const mount of instruction.kind === 'run' ? instruction.mounts : []) {
-        const fields = mountFields(mount);
-        if (fields.get('type') !== type) continue;
-        const name = nameOf(fields);
-        const known = found.get(name);
-        const required = known?.required === true || isRequired(fields.get('required'));
-        found.set(name, { name, required, range: known?.range ?? instruction.range });
+      for (const text of instruction.kind === 'run' ? instruction.mounts : []) {
+        const mount = readMount(text);
+        if (mount === undefined || mount.type !== type) continue;
+        const known = found.get(mount.id);
+        const required = known?.required === true || mount.required;
+        found.set(mount.id, { name: mount.id, required, range: known?.range ?? instruction.range });
       }
     }
   }
   return [...found.values()].toSorted(byLine);
 }
 
-function isRequired(value: string | undefined): boolean {
-  return value !== undefined && /^(?:|1|t|true)$/i.test(value);
-}
-
-function targetOf(fields: ReadonlyMap<string, string>): string {
-  return fields.get('target') ?? fields.get('dst') ?? fields.get('destination') ?? '';
+/** undefined for one that makes sense only with its variables. */
+function readMount(text: string): Extract<Mount, { id: string }> | undefined {
+  try {
+    const mount = parseMount(text, (word) => word);
+    return mount.type === 'secret' || mount.type === 'ssh' ? mount : undefined;
+  } catch (error) {
+    if (error instanceof TsbuildError) return undefined;
+    throw error;
+  }
 }
 
 function byLine(a: { readonly range: SourceRange }, b: { readonly range: SourceRange }): number {

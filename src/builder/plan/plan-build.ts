@@ -5,7 +5,8 @@ import { expandWord } from '../../parser/expand.ts';
 import type { ArgInstruction, Dockerfile } from '../../parser/instruction.ts';
 import { locate } from '../../parser/location.ts';
 import { platformArgs } from './build-args.ts';
-import type { ArgSources, BuildPlan, Stage, StageBase, Step } from './build-plan.ts';
+import type { ArgSources, BuildPlan, Stage, StageBase, Step, StepSource } from './build-plan.ts';
+import { mountSources } from './mount-sources.ts';
 import { type NamedContexts, namedSource } from './named-contexts.ts';
 import { resolveBase, resolveCopySource } from './resolve-source.ts';
 import { chooseTarget, type SourceStage, splitStages } from './source-stages.ts';
@@ -64,7 +65,9 @@ interface Draft {
   readonly source: SourceStage;
   readonly base: StageBase;
   /** By position in `source.instructions`: where a COPY --from reads. */
-  readonly sources: ReadonlyMap<number, Exclude<StageBase, { kind: 'scratch' }>>;
+  readonly sources: ReadonlyMap<number, StepSource>;
+  /** The same of RUN --mount: one per mount. */
+  readonly mounts: ReadonlyMap<number, readonly (StepSource | undefined)[]>;
 }
 
 /** ARGs before the first FROM, in order: `--build-arg` wins over the default, which is then not even looked at. */
@@ -94,8 +97,8 @@ function collectNeeded(planner: Planner, target: SourceStage): Map<number, Draft
     if (planned.has(stage.number)) continue;
     const draft = draftStage(planner, stage);
     planned.set(stage.number, draft);
-    for (const source of [draft.base, ...draft.sources.values()]) {
-      const needed = source.kind === 'stage' ? sourceStages[source.index] : undefined;
+    for (const source of [draft.base, ...draft.sources.values(), ...[...draft.mounts.values()].flat()]) {
+      const needed = source?.kind === 'stage' ? sourceStages[source.index] : undefined;
       if (needed !== undefined) open.push(needed);
     }
   }
@@ -105,17 +108,35 @@ function collectNeeded(planner: Planner, target: SourceStage): Map<number, Draft
 function draftStage(planner: Planner, source: SourceStage): Draft {
   const { dockerfile, contexts } = planner;
   const replaced = source.from.as === undefined ? undefined : namedSource(contexts, source.from.as);
-  if (replaced !== undefined) return { source: { ...source, instructions: [] }, base: replaced, sources: new Map() };
+  if (replaced !== undefined) return { source: { ...source, instructions: [] }, base: replaced, sources: new Map(), mounts: new Map() };
   const base = placed(dockerfile, source.from, () => resolveBase(planner, source));
-  const sources = new Map<number, Exclude<StageBase, { kind: 'scratch' }>>();
+  const sources = new Map<number, StepSource>();
+  const mounts = new Map<number, readonly (StepSource | undefined)[]>();
   for (const [position, instruction] of source.instructions.entries()) {
     needSupported(dockerfile, instruction);
+    if (instruction.kind === 'run' && instruction.mounts.length > 0) {
+      const resolve = (name: string | undefined) => (name === undefined ? undefined : resolveCopySource(planner, source, name));
+      mounts.set(
+        position,
+        placed(dockerfile, instruction, () => mountSources(instruction, literalOnly).map(resolve), 'mount'),
+      );
+    }
     if (instruction.kind !== 'copy' || instruction.from === undefined) continue;
     const { from } = instruction;
-    const resolve = (): Exclude<StageBase, { kind: 'scratch' }> => resolveCopySource(planner, source, from);
-    sources.set(position, placed(dockerfile, instruction, resolve, 'from'));
+    sources.set(
+      position,
+      placed(dockerfile, instruction, () => resolveCopySource(planner, source, from), 'from'),
+    );
   }
-  return { source, base, sources };
+  return { source, base, sources, mounts };
+}
+
+/** What a mount reads from must be known before anything runs. */
+function literalOnly(word: string): string {
+  if (!word.includes('$')) return word;
+  throw new TsbuildError('UNSUPPORTED', `Cannot use ${word.slice(0, 200)} as the source of a mount: variables are not expanded there`, {
+    hint: 'Give the image a name with FROM ... AS name, where variables are expanded, and mount from that name.',
+  });
 }
 
 interface Finish {
@@ -125,12 +146,13 @@ interface Finish {
   readonly platform: Platform;
 }
 
-function finishStage({ source, base, sources }: Draft, { index, positions, platform }: Finish): Stage {
+function finishStage({ source, base, sources, mounts }: Draft, { index, positions, platform }: Finish): Stage {
   const renumber = <S extends StageBase>(place: S): S =>
     place.kind === 'stage' ? { ...place, index: positions.get(place.index) ?? -1 } : place;
   const all = [source.from, ...source.instructions];
   const steps = all.map((instruction, position): Step => {
     const from = sources.get(position - 1);
+    const mountedFrom = mounts.get(position - 1)?.map((place) => place && renumber(place));
     const label = {
       id: `${source.id}/${position + 1}`,
       stage: source.name,
@@ -138,7 +160,11 @@ function finishStage({ source, base, sources }: Draft, { index, positions, platf
       count: all.length,
       text: instruction.text,
     };
-    return from === undefined ? { label, instruction } : { label, instruction, from: renumber(from) };
+    return {
+      ...{ label, instruction },
+      ...(from === undefined ? {} : { from: renumber(from) }),
+      ...(mountedFrom === undefined ? {} : { mountSources: mountedFrom }),
+    };
   });
   return { index, name: source.name, base: renumber(base), platform, steps };
 }

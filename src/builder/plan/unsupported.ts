@@ -36,15 +36,11 @@ function findUnsupported(instruction: StageInstruction): Unsupported | undefined
   }
 }
 
-function findInRun({ command, mounts, network, security, devices }: RunInstruction): Unsupported | undefined {
-  if (mounts.length > 0) return flag('RUN', 'mount');
+function findInRun({ network, security, devices }: RunInstruction): Unsupported | undefined {
   if (devices.length > 0) return flag('RUN', 'device');
   if (network !== undefined && network !== 'default' && network !== 'none')
     return { ...flag('RUN', 'network'), what: `RUN --network=${network}` };
   if (security !== undefined && security !== 'sandbox') return { ...flag('RUN', 'security'), what: `RUN --security=${security}` };
-  if (command.form === 'file') {
-    return { what: 'a RUN heredoc that begins with "#!"', hint: 'Name the interpreter before it, such as RUN python3 <<EOF.' };
-  }
   return undefined;
 }
 

@@ -126,11 +126,9 @@ for (const [instruction, what] of [
   ['ADD --link a b', 'ADD --link'],
   ['ADD https://example.com/x.git#main b', 'ADD of a git repository'],
   ['ONBUILD RUN x', 'ONBUILD'],
-  ['RUN --mount=type=cache,target=/x y', 'RUN --mount'],
   ['RUN --network=host y', 'RUN --network=host'],
   ['RUN --security=insecure y', 'RUN --security=insecure'],
   ['RUN --device=a y', 'RUN --device'],
-  ['RUN <<EOF\n#!/bin/sh\nEOF', 'a RUN heredoc that begins with "#!"'],
   ['COPY --link a b', 'COPY --link'],
 ] as const) {
   test(`planBuild says that it does not do ${what} yet`, () => {
@@ -154,4 +152,27 @@ test('unusedBuildArgs lists names that nothing declares and that mean nothing by
     ['A', 'B', 'C', 'D', 'http_proxy', 'NO_PROXY', 'TARGETARCH', 'BUILDKIT_INLINE_CACHE', 'SOURCE_DATE_EPOCH'].map((name) => [name, '']),
   );
   assert.deepEqual(unusedBuildArgs(result, args), ['D']);
+});
+
+test('planBuild needs the stages that mounts read from, and numbers them', () => {
+  const text =
+    'FROM a AS one\nFROM b AS unused\nFROM c AS two\nFROM d\nRUN --mount=type=tmpfs,target=/t --mount=from=TWO,target=/x --mount=type=cache,from=one,target=/y --mount=from=img:1,target=/z y\n';
+  const { stages } = plan(text);
+  assert.deepEqual(
+    stages.map(({ name }) => name),
+    ['one', 'two', 'stage-3'],
+  );
+  assert.deepEqual(stages[2]?.steps[1]?.mountSources, [
+    undefined,
+    { kind: 'stage', index: 1 },
+    { kind: 'stage', index: 0 },
+    { kind: 'image', reference: 'img:1' },
+  ]);
+});
+
+test('planBuild refuses a mount from a later stage, at its flag', () => {
+  assert.match(
+    planFailure('FROM a\nRUN --mount=from=later,target=/x y\nFROM b AS later\nCOPY --from=0 a b\n'),
+    /^STAGE_CYCLE .*later.* \(2\)$/,
+  );
 });

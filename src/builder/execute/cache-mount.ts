@@ -1,0 +1,122 @@
+/** `RUN --mount=type=cache`: a directory that stays from build to build, and is no part of any result. */
+import { createHash } from 'node:crypto';
+import { closeSync, constants } from 'node:fs';
+import path from 'node:path';
+import { type CacheSharing, type HeldCache, takeCache } from '../../cache/cache-mounts.ts';
+import { SyscallError, TsbuildError } from '../../errors.ts';
+import { applyChanges } from '../../layers/apply-changes.ts';
+import type { CacheMount } from '../../parser/mount.ts';
+import type { MountSpec } from '../../sandbox/container-spec.ts';
+import { O_PATH, openDirectory, openInRoot } from '../../sys/open.ts';
+import { fromText } from '../../tree/byte-string.ts';
+import type { Change } from '../../tree/change.ts';
+import { openMountSource, sourceIdentity, wholeCopy } from './bind-mount.ts';
+import { findSource } from './copy-sources.ts';
+import type { MountPlace, RunMount } from './run-mounts.ts';
+import type { StageRun } from './stage-run.ts';
+
+type Cache = Omit<MountPlace, 'index'> & { readonly mount: CacheMount };
+
+/** All caches of a step: it takes each once, in one order for all steps, so that two steps never wait for each other. */
+export function cacheMounts(run: StageRun, caches: readonly Cache[]): RunMount {
+  return {
+    // Neither contents nor how they are shared can change what a step is meant to make.
+    identity: async () => caches.flatMap(({ mount, target }) => ['cache', target, mount.id ?? '', mount.source, mount.access]),
+    async open() {
+      const named: (Cache & { readonly name: string })[] = [];
+      for (const cache of caches) named.push({ ...cache, name: await cacheName(run, cache) });
+      const held = new Map<string, HeldCache>();
+      const release = (): void => {
+        for (const cache of held.values()) cache[Symbol.dispose]();
+        held.clear();
+      };
+      try {
+        for (const name of [...new Set(named.map((cache) => cache.name))].sort()) held.set(name, await take(run, name, named));
+        const specs = named.map((cache) => specOf(cache, held.get(cache.name)?.directory ?? ''));
+        return { specs, env: new Map(), [Symbol.asyncDispose]: async () => release() };
+      } catch (error) {
+        release();
+        throw error;
+      }
+    },
+  };
+}
+
+/** Ids are the Dockerfile's, and become a name by their hash. Where a cache starts from, and who owns it, tells it from others as well. */
+async function cacheName(run: StageRun, { mount, target, from }: Cache): Promise<string> {
+  const { owner, id = target } = mount;
+  const namespace = run.plan.args.buildArgs.get('BUILDKIT_CACHE_MOUNT_NS') ?? '';
+  const seed = from === undefined ? [] : await sourceIdentity(run, from, path.posix.join('/', mount.source));
+  const ownership = owner === undefined ? [] : [owner.mode, owner.uid, owner.gid].map(String);
+  return createHash('sha256')
+    .update(JSON.stringify(['tsbuild-cache-1', namespace, id, seed, ownership]))
+    .digest('hex');
+}
+
+async function take(run: StageRun, name: string, caches: readonly (Cache & { readonly name: string })[]): Promise<HeldCache> {
+  const same = caches.filter((cache) => cache.name === name);
+  const [first] = same;
+  if (first === undefined) throw new Error(`No cache is called ${name}`);
+  const { emit, signal, store } = run.resources;
+  const id = JSON.stringify(first.mount.id ?? first.target);
+  return await takeCache(store.root, {
+    ...{ name, sharing: strictest(same.map(({ mount }) => mount.sharing)), signal },
+    onWait: () => emit({ kind: 'warning', message: `Waiting for the cache ${id}: another step uses it` }),
+    fill: async (fd) => await fill(run, fd, first),
+  });
+}
+
+function strictest(all: readonly CacheSharing[]): CacheSharing {
+  return all.find((sharing) => sharing === 'locked') ?? all.find((sharing) => sharing === 'private') ?? 'shared';
+}
+
+/** A new cache is empty, or starts as a copy of a directory of a stage, an image or a context. */
+async function fill(run: StageRun, fd: number, { mount, from }: Cache): Promise<{ mode: number; uid: number; gid: number }> {
+  const usual = { mode: 0o755, uid: 0, gid: 0 };
+  if (from === undefined) return { ...usual, ...mount.owner };
+  const { tree, source } = await openMountSource(run, from, path.posix.join('/', mount.source));
+  try {
+    const found = findSource(tree, fromText(source));
+    if (found?.node.type !== 'directory') {
+      throw new TsbuildError('MOUNT_INVALID', `Cannot start a cache from ${JSON.stringify(mount.source)}: it is no directory`);
+    }
+    await applyChanges(contentOnly(wholeCopy(tree, [found])), fd, { signal: run.resources.signal });
+    const { mode, uid, gid } = found.node;
+    return { mode, uid, gid, ...mount.owner };
+  } finally {
+    tree[Symbol.dispose]();
+  }
+}
+
+/** `source/a` → `a`. */
+function* contentOnly(changes: Iterable<Change>): Generator<Change> {
+  for (const change of changes) {
+    const slash = change.path.indexOf('/');
+    if (slash === -1) continue;
+    const inside = <T extends string>(text: T): T => text.slice(slash + 1) as T;
+    const moved = { ...change, path: inside(change.path) };
+    yield moved.kind === 'add' && moved.hardLinkTo !== undefined ? { ...moved, hardLinkTo: inside(moved.hardLinkTo) } : moved;
+  }
+}
+
+function specOf({ mount, target, from }: Cache, hostPath: string): MountSpec {
+  const { access } = mount;
+  const source = path.posix.join('/', mount.source);
+  if (from !== undefined || source === '/') return { kind: 'bind', target, hostPath, access };
+  needDirectory(hostPath, source, mount.id ?? target);
+  return { kind: 'bind', target, hostPath, source, access };
+}
+
+function needDirectory(cache: string, source: string, id: string): void {
+  const root = openDirectory(fromText(cache));
+  try {
+    closeSync(openInRoot(root, fromText(source), O_PATH | constants.O_DIRECTORY));
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+    throw new TsbuildError('MOUNT_INVALID', `Cannot mount ${JSON.stringify(source)} of the cache ${JSON.stringify(id)}: ${error.errno}`, {
+      cause: error,
+    });
+  } finally {
+    closeSync(root);
+  }
+}

@@ -24,6 +24,7 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   return await exportImage(session, image, { names, push: options.push === true });
 }
 
+export type { Entitlement } from './builder/plan/entitlements.ts';
 export type { Outline, OutlineArg, OutlineMount } from './builder/plan/outline.ts';
 export type { Target } from './builder/plan/targets.ts';
 export { TsbuildError } from './errors.ts';

@@ -21,6 +21,8 @@ export interface RunIngredients {
   readonly cwd: string;
   readonly user: string;
   readonly network: string;
+  /** `sandbox` or `insecure`. */
+  readonly security: string;
   /** Names from --add-host; their addresses do not count. */
   readonly hostNames: readonly string[];
   /** Where what is mounted, ids of secrets, what is read through mounts; values of secrets and contents of caches never. */

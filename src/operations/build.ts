@@ -6,6 +6,7 @@ import type { AssembledImage } from '../builder/execute/assemble-result.ts';
 import type { BuildResources } from '../builder/execute/resources.ts';
 import { unusedBuildArgs } from '../builder/plan/build-args.ts';
 import type { BuildPlan } from '../builder/plan/build-plan.ts';
+import type { Entitlement } from '../builder/plan/entitlements.ts';
 import type { PlanOptions } from '../builder/plan/plan-build.ts';
 import { tagImage } from '../exporters/image-exporter.ts';
 import { pushImage } from '../exporters/registry-exporter.ts';
@@ -36,6 +37,8 @@ export interface BuildOptions extends CommonOptions, InputOptions {
   readonly network?: 'default' | 'none' | 'host' | undefined;
   /** By id, for RUN --mount=type=secret. */
   readonly secrets?: Readonly<Record<string, SecretSource>> | undefined;
+  /** What RUN may ask for beyond the sandbox; `network: 'host'` allows the network. */
+  readonly allow?: readonly Entitlement[] | undefined;
   /** `name:address` pairs for /etc/hosts of every step. */
   readonly addHosts?: readonly string[] | undefined;
 }
@@ -81,7 +84,8 @@ export function buildResources(session: Session, { contexts }: BuildInput, optio
 /** What planning needs to know of the caller: the target, arguments, platforms. */
 export function planOptions(session: Session, { named: contexts }: BuildInput, options: BuildOptions): PlanOptions {
   const buildArgs = new Map(Object.entries(options.buildArgs ?? {}));
-  return { target: options.target, buildArgs, platform: session.platform, buildPlatform: session.platform, contexts };
+  const allowed = new Set<Entitlement>([...(options.allow ?? []), ...(options.network === 'host' ? ['network.host' as const] : [])]);
+  return { target: options.target, buildArgs, platform: session.platform, buildPlatform: session.platform, contexts, allowed };
 }
 
 /** Says what will be done, and what the Dockerfile's author may not have meant. Throws CHECK_FAILED where that is an error. */

@@ -143,7 +143,7 @@ function ignoreTest(options: CheckOptions): ((file: string) => boolean) | undefi
   return rules && ((file) => hidesWhole(rules, file));
 }
 
-/** undefined where a build would at least begin; what tsbuild does not have yet is no fault of the Dockerfile. */
+/** undefined where a build would at least begin; what tsbuild does not have yet, or a build has to allow, is no fault of the Dockerfile. */
 function planFault(dockerfile: Dockerfile, options: CheckOptions): TsbuildError | undefined {
   try {
     const contexts = plannedContexts(namedSources(options.contexts ?? {}));
@@ -151,7 +151,7 @@ function planFault(dockerfile: Dockerfile, options: CheckOptions): TsbuildError 
     return undefined;
   } catch (error) {
     if (!(error instanceof TsbuildError)) throw error;
-    return error.code === 'ERR_TSBUILD_UNSUPPORTED' ? undefined : error;
+    return error.code === 'ERR_TSBUILD_UNSUPPORTED' || error.code === 'ERR_TSBUILD_NOT_ALLOWED' ? undefined : error;
   }
 }
 

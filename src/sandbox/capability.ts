@@ -17,3 +17,8 @@ export function capabilityNumber(name: string): number {
 export function capabilitySet(names: readonly string[]): bigint {
   return names.reduce((set, name) => set | (1n << BigInt(capabilityNumber(name))), 0n);
 }
+
+/** Those that have a name here; newer ones are left out. */
+export function capabilityNames(set: bigint): string[] {
+  return NAMES.filter((_, number) => ((set >> BigInt(number)) & 1n) === 1n).map((name) => `CAP_${name}`);
+}

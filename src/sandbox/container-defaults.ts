@@ -1,5 +1,5 @@
 /** What every RUN gets unless a flag says otherwise: Docker's defaults, or stricter. */
-import type { MaskedPath, MountSpec } from './container-spec.ts';
+import type { ContainerSpec, MaskedPath, MountSpec } from './container-spec.ts';
 
 /** As BuildKit names the host of a step. */
 export const DEFAULT_HOSTNAME = 'buildkitsandbox';
@@ -37,6 +37,16 @@ const MASKED_PATHS: readonly MaskedPath[] = [
   { path: '/sys/devices/virtual/powercap', type: 'directory' },
   { path: '/sys/firmware', type: 'directory' },
 ];
+
+/** What a container is kept from. */
+export type ContainerLimits = Pick<ContainerSpec, 'capabilities' | 'seccomp' | 'devices' | 'maskedPaths' | 'readonlyPaths'>;
+
+export function sandboxLimits(facts: HostFacts): ContainerLimits {
+  return {
+    ...{ capabilities: DEFAULT_CAPABILITIES, seccomp: 'default', devices: 'standard' },
+    ...{ maskedPaths: defaultMaskedPaths(facts), readonlyPaths: DEFAULT_READONLY_PATHS },
+  };
+}
 
 export const DEFAULT_READONLY_PATHS: readonly string[] = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];
 

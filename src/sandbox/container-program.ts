@@ -36,7 +36,7 @@ const CLONE_NEWNET = 0x40000000;
 export function containerProgram(spec: ContainerSpec, inputs: ContainerInputs): ContainerProgram {
   const operations = [
     ...startOperations(spec),
-    ...rootOperations(spec.rootfs, spec.mounts),
+    ...rootOperations(spec),
     ...spec.mounts.flatMap((mount, index) => mountOperations(mount, { index, resolvConf: inputs.resolvConf })),
     ...pathOperations(spec),
     ...(inputs.stdin === 'empty' ? emptyStdin() : []),

@@ -12,6 +12,8 @@ export interface ContainerSpec {
   /** Names such as `CAP_CHOWN`: bounding, permitted and effective set for root, bounding set only for others. */
   readonly capabilities: readonly string[];
   readonly seccomp: 'default' | 'unconfined';
+  /** `standard`: the six of every container. `any`: whatever node there is in the root file system or is made there. */
+  readonly devices: 'standard' | 'any';
   /** Paths of /proc and /sys that read as empty; those that the kernel does not have are left out. */
   readonly maskedPaths: readonly MaskedPath[];
   /** Paths of /proc and /sys that cannot be written. */
@@ -57,12 +59,22 @@ export interface TargetToMake {
   readonly type: 'file' | 'directory';
 }
 
+/** A node of /dev: `name` is relative to it. */
+export interface DeviceNode {
+  readonly name: string;
+  readonly type: 'char' | 'block';
+  readonly major: number;
+  readonly minor: number;
+}
+
 export type MountSpec = MountKind & { readonly target: string; readonly make?: TargetToMake };
 
 type MountKind =
-  | { readonly kind: 'proc' | 'sysfs' | 'cgroup2' | 'mqueue' }
-  /** A tmpfs with the device nodes, links, pts and shm that every container has. */
-  | { readonly kind: 'dev'; readonly shmBytes: number }
+  | { readonly kind: 'proc' | 'mqueue' }
+  /** Read-only unless it says otherwise. */
+  | { readonly kind: 'sysfs' | 'cgroup2'; readonly access?: MountAccess }
+  /** A tmpfs with the device nodes, links, pts and shm that every container has, and more nodes where wanted. */
+  | { readonly kind: 'dev'; readonly shmBytes: number; readonly more?: readonly DeviceNode[] }
   | { readonly kind: 'tmpfs'; readonly bytes?: number; readonly mode?: number; readonly access?: MountAccess }
   /** A file or directory of the host, or what is at `source` inside it whatever links there are: nosuid, nodev. */
   | { readonly kind: 'bind'; readonly hostPath: string; readonly source?: string; readonly access: MountAccess }

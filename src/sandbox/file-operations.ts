@@ -109,9 +109,6 @@ interface CloneSource {
 /** A second mount of something that is mounted, attached nowhere yet, with more attributes. open_tree(2), mount_setattr(2) */
 export function cloneMount({ dir, path, tree, attributes, without = [], as, subject, needs }: CloneSource): Operation[] {
   const recursive = tree === 'with mounts below' ? AT_RECURSIVE : 0;
-  const change = Buffer.alloc(32);
-  change.writeBigUInt64LE(BigInt(attributeFlags(attributes)), 0);
-  change.writeBigUInt64LE(BigInt(attributeFlags(without)), 8);
   return [
     {
       syscall: 'open_tree',
@@ -120,12 +117,28 @@ export function cloneMount({ dir, path, tree, attributes, without = [], as, subj
       as,
       ...(needs === undefined ? {} : { needs }),
     },
-    {
-      syscall: 'mount_setattr',
-      arguments: [{ result: as }, { text: '' }, AT_EMPTY_PATH | recursive, { bytes: change.toString('base64') }, change.length],
-      subject: `${subject} (${attributes.join(',')})`,
-    },
+    changeMount({ result: as }, { attributes, without, recursive, subject: `${subject} (${attributes.join(',')})` }),
   ];
+}
+
+interface MountChange {
+  readonly attributes?: readonly MountAttribute[];
+  readonly without?: readonly MountAttribute[];
+  /** AT_RECURSIVE or 0. */
+  readonly recursive?: number;
+  readonly subject: string;
+}
+
+/** Other attributes for a mount, by a descriptor of its root. mount_setattr(2) */
+export function changeMount(mount: Argument, { attributes = [], without = [], recursive = 0, subject }: MountChange): Operation {
+  const change = Buffer.alloc(32);
+  change.writeBigUInt64LE(BigInt(attributeFlags(attributes)), 0);
+  change.writeBigUInt64LE(BigInt(attributeFlags(without)), 8);
+  return {
+    syscall: 'mount_setattr',
+    arguments: [mount, { text: '' }, AT_EMPTY_PATH | recursive, { bytes: change.toString('base64') }, change.length],
+    subject,
+  };
 }
 
 /** Puts a detached mount on an opened place. move_mount(2) */

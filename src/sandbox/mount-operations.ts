@@ -1,8 +1,9 @@
 /** One MountSpec → the operations that make it. Every mount is nosuid and nodev, whatever its kind. */
 
+import { posix } from 'node:path';
 import { unreachable } from '../errors.ts';
 import type { Argument, Operation } from '../sys/syscall-program.ts';
-import type { FileOwner, MountAccess, MountSpec, TargetToMake } from './container-spec.ts';
+import type { DeviceNode, FileOwner, MountAccess, MountSpec, TargetToMake } from './container-spec.ts';
 import {
   AT_FDCWD,
   attach,
@@ -21,6 +22,8 @@ import {
 import { DEVICES, layersName } from './root-operations.ts';
 
 const S_IFREG = 0o100000;
+const S_IFCHR = 0o020000;
+const S_IFBLK = 0o060000;
 const O_PATH_CLOEXEC = 0o12000000;
 const O_CREATE_NEW = 0o2000301; // O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC
 
@@ -50,7 +53,11 @@ function kindOperations(mount: MountSpec, context: MountContext, as: string): Op
       return fileSystem(mount.target, { type: mount.kind, attributes: ['nosuid', 'nodev', 'noexec'], as });
     case 'sysfs':
     case 'cgroup2':
-      return fileSystem(mount.target, { type: mount.kind, attributes: ['ro', 'nosuid', 'nodev', 'noexec'], as });
+      return fileSystem(mount.target, {
+        type: mount.kind,
+        attributes: [...readOnly(mount.access ?? 'read-only'), 'nosuid', 'nodev', 'noexec'],
+        as,
+      });
     case 'dev':
       return devOperations(mount, as);
     case 'tmpfs':
@@ -95,17 +102,26 @@ function fileSystem(target: string, options: Parameters<typeof newFileSystem>[0]
  * Nodes are single-file mounts out of the scratch tmpfs; /dev itself is nodev, so that only those six open. devpts has to
  * allow devices.
  */
-function devOperations({ target, shmBytes }: Extract<MountSpec, { kind: 'dev' }>, as: string): Operation[] {
+function devOperations(mount: Extract<MountSpec, { kind: 'dev' }>, as: string): Operation[] {
+  const { target, shmBytes, more = [] } = mount;
   const dev = { result: as };
   const size = [
     ['mode', '0755'],
     ['size', '65536k'],
   ] as const;
   return [
-    ...fileSystem(target, { type: 'tmpfs', options: size, attributes: ['nosuid', 'nodev', 'strictatime'], as }),
+    ...fileSystem(target, {
+      type: 'tmpfs',
+      options: size,
+      attributes: ['nosuid', ...(mount.more === undefined ? (['nodev'] as const) : []), 'strictatime'],
+      as,
+    }),
     ...DEVICES.flatMap(([name]) => [makeNode(dev, name, { mode: S_IFREG | 0o666, device: 0 }), ...deviceOperations(name, as)]),
     ...DEV_LINKS.map(([to, name]) => makeLink(to, dev, name)),
-    ...['pts', 'shm', 'mqueue'].map((name) => makeDirectory(dev, name, 0o755)),
+    ...['pts', 'shm', 'mqueue', ...new Set(more.flatMap(({ name }) => (name.includes('/') ? [posix.dirname(name)] : [])))].map((name) =>
+      makeDirectory(dev, name, 0o755),
+    ),
+    ...more.map((node) => moreNode(node, dev)),
     ...newFileSystem({
       type: 'devpts',
       options: [
@@ -128,6 +144,11 @@ function devOperations({ target, shmBytes }: Extract<MountSpec, { kind: 'dev' }>
     }),
     attachAt(`${as}.shm`, dev, 'shm'),
   ];
+}
+
+function moreNode({ name, type, major, minor }: DeviceNode, dev: Argument): Operation {
+  const device = (major << 8) | (minor & 0xff) | ((minor & ~0xff) << 12);
+  return makeNode(dev, name, { mode: (type === 'char' ? S_IFCHR : S_IFBLK) | 0o600, device });
 }
 
 function deviceOperations(name: string, dev: string): Operation[] {

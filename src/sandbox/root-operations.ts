@@ -1,7 +1,7 @@
 /** The container's root file system, and moving into it. */
 import type { Operation } from '../sys/syscall-program.ts';
 import type { ContainerSpec, LayerStack, MountSpec, OverlayRootfs } from './container-spec.ts';
-import { AT_FDCWD, attach, cloneMount, makeDirectory, makeNode, newFileSystem, ROOT, SCRATCH } from './file-operations.ts';
+import { AT_FDCWD, attach, changeMount, cloneMount, makeDirectory, makeNode, newFileSystem, ROOT, SCRATCH } from './file-operations.ts';
 
 const MS_NODEV = 4;
 const MS_REC = 0x4000;
@@ -26,17 +26,22 @@ export const DEVICES: readonly (readonly [name: string, device: number])[] = [
 
 /**
  * Mounts the root file system, names its descriptor `root`, and makes `scratch`: a tmpfs below the root mount, which goes away
- * with the old tree, so that only what is cloned out of it is ever seen in the container. Everything else is nodev,
+ * with the old tree, so that only what is cloned out of it is ever seen in the container. Unless `devices` says otherwise, everything is nodev,
  * stricter than Docker's device cgroup: a device node that a step makes cannot be opened.
  */
-export function rootOperations(rootfs: ContainerSpec['rootfs'], mounts: readonly MountSpec[]): Operation[] {
+export function rootOperations({ rootfs, mounts, devices }: Pick<ContainerSpec, 'rootfs' | 'mounts' | 'devices'>): Operation[] {
   const stacks = mounts.flatMap((mount, index) => (mount.kind === 'layers' ? [{ stack: mount.layers, as: `mount${index}` }] : []));
   const makePrivate: Operation = {
     syscall: 'mount',
     arguments: [0, { text: '/' }, 0, MS_REC | MS_PRIVATE, 0],
     subject: '/ apart from the host (MS_REC+MS_PRIVATE)',
   };
-  return [makePrivate, ...('directory' in rootfs ? directoryRoot(rootfs.directory, stacks) : overlayRoot(rootfs, stacks))];
+  const root = 'directory' in rootfs ? directoryRoot(rootfs.directory, stacks) : overlayRoot(rootfs, stacks);
+  return [
+    makePrivate,
+    ...root,
+    ...(devices === 'any' ? [changeMount(ROOT, { without: ['nodev'], subject: 'the root file system (device nodes)' })] : []),
+  ];
 }
 
 /** pivot_root onto the directory itself and let go of the old tree below it: the way of pivot_root(2) without put_old. */

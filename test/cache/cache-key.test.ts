@@ -10,6 +10,7 @@ const RUN: RunIngredients = {
   cwd: '/',
   user: '',
   network: 'default',
+  security: 'sandbox',
   hostNames: [],
   mounts: ['tmpfs', '/t'],
 };
@@ -27,6 +28,7 @@ describe('stepKey()', () => {
       { ...RUN, cwd: '/x' },
       { ...RUN, user: 'app' },
       { ...RUN, network: 'none' },
+      { ...RUN, security: 'insecure' },
       { ...RUN, hostNames: ['db'] },
       { ...RUN, mounts: ['tmpfs', '/u'] },
     ];

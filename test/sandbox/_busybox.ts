@@ -40,6 +40,7 @@ export function makeBox(prepare: (lower: string) => void = () => undefined): Box
     hostname: 'box',
     capabilities: DEFAULT_CAPABILITIES,
     seccomp: 'default',
+    devices: 'standard',
     maskedPaths: defaultMaskedPaths(hostFacts()),
     readonlyPaths: DEFAULT_READONLY_PATHS,
     network: 'none',

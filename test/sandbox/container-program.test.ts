@@ -14,6 +14,7 @@ const SPEC: ContainerSpec = {
   hostname: 'h',
   capabilities: DEFAULT_CAPABILITIES,
   seccomp: 'default',
+  devices: 'standard',
   maskedPaths: defaultMaskedPaths(FACTS),
   readonlyPaths: DEFAULT_READONLY_PATHS,
   network: 'private',

@@ -59,9 +59,7 @@ export interface MountSource {
 /** Throws CONTEXT_PATH_NOT_FOUND where nothing is at `source`. */
 export async function openMountSource(run: StageRun, from: StepSource | undefined, source: string): Promise<MountSource> {
   const { snapshots } = run.resources;
-  const isContext = from === undefined || from.kind === 'context';
-  const name = isContext ? await copyOfContext(run, from?.name, source) : await snapshotOf(run.resources, (await run.finished(from)).files);
-  const inside = isContext ? `/${COPY}` : source;
+  const { name, inside } = await snapshotToMount(run, from, source);
   const tree = snapshots.tree(name);
   try {
     const { node } = resolvePath(tree, fromText(inside), 'follow');
@@ -71,6 +69,16 @@ export async function openMountSource(run: StageRun, from: StepSource | undefine
     tree[Symbol.dispose]();
     throw error;
   }
+}
+
+/** The snapshot that has the source, and where. */
+async function snapshotToMount(
+  run: StageRun,
+  from: StepSource | undefined,
+  source: string,
+): Promise<{ name: string | undefined; inside: string }> {
+  if (from === undefined || from.kind === 'context') return { name: await copyOfContext(run, from?.name, source), inside: `/${COPY}` };
+  return { name: await snapshotOf(run.resources, (await run.finished(from)).files), inside: source };
 }
 
 function nameOfSource({ plan }: StageRun, from: StepSource | undefined): string {

@@ -2,15 +2,10 @@
 
 import { existsSync, readFileSync } from 'node:fs';
 import { TsbuildError } from '../../errors.ts';
-import {
-  DEFAULT_CAPABILITIES,
-  DEFAULT_HOSTNAME,
-  DEFAULT_READONLY_PATHS,
-  defaultMaskedPaths,
-  defaultMounts,
-} from '../../sandbox/container-defaults.ts';
+import { DEFAULT_HOSTNAME, defaultMounts, sandboxLimits } from '../../sandbox/container-defaults.ts';
 import type { ContainerSpec, MountSpec } from '../../sandbox/container-spec.ts';
 import { hostFacts } from '../../sandbox/host-facts.ts';
+import { insecureLimits, insecureMounts } from '../../sandbox/insecure.ts';
 import { type HostEntry, hostsFile } from '../../sandbox/network/hosts-file.ts';
 import { type ContainerExit, runContainer } from '../../sandbox/run-container.ts';
 import { makeMountStubs } from '../../snapshots/mount-stub.ts';
@@ -29,6 +24,8 @@ export interface ContainerCommand {
   readonly cwd: string;
   readonly user: string;
   readonly network: StepNetworkMode;
+  /** `insecure`: with all that this process may do itself. By default `sandbox`. */
+  readonly security?: 'sandbox' | 'insecure';
   readonly addHosts: readonly HostEntry[];
   /** Beside those that every container has. */
   readonly mounts?: readonly MountSpec[];
@@ -84,10 +81,11 @@ function hostResolvConf(): string {
   return existsSync('/etc/resolv.conf') ? readFileSync('/etc/resolv.conf', 'utf8') : '';
 }
 
-function stepMounts({ addHosts, network, mounts = [] }: ContainerCommand): MountSpec[] {
+function stepMounts({ addHosts, network, security, mounts = [] }: ContainerCommand): MountSpec[] {
   const hosts: MountSpec = { kind: 'text', target: '/etc/hosts', text: hostsFile(DEFAULT_HOSTNAME, addHosts) };
   const resolver: MountSpec[] = network === 'none' ? [] : [{ kind: 'resolver', target: '/etc/resolv.conf' }];
-  return [...defaultMounts(hostFacts()), ...[hosts, ...resolver, ...mounts].toSorted((a, b) => depthOf(a) - depthOf(b))];
+  const kernel = security === 'insecure' ? insecureMounts(hostFacts()) : defaultMounts(hostFacts());
+  return [...kernel, ...[hosts, ...resolver, ...mounts].toSorted((a, b) => depthOf(a) - depthOf(b))];
 }
 
 /** What lies in another mount comes after it, whichever was written first. */
@@ -109,10 +107,7 @@ function containerSpec({ snapshots }: ContainerResources, active: ActiveSnapshot
     mounts,
     process: { argv: command.argv, env, cwd: command.cwd, uid, gid, groups, umask: 0o022 },
     hostname: DEFAULT_HOSTNAME,
-    capabilities: DEFAULT_CAPABILITIES,
-    seccomp: 'default',
-    maskedPaths: defaultMaskedPaths(hostFacts()),
-    readonlyPaths: DEFAULT_READONLY_PATHS,
+    ...(command.security === 'insecure' ? insecureLimits() : sandboxLimits(hostFacts())),
     network: command.network,
   };
 }

@@ -43,10 +43,11 @@ export async function runStep(run: StageRun, state: StageState, step: RunStep): 
   const cwd = cleanWorkdir(state.config.WorkingDir);
   const user = state.config.User ?? '';
   const network = networkOf(step.instruction, resources.options.network);
+  const security = step.instruction.security === 'insecure' ? 'insecure' : 'sandbox';
   const hostNames = resources.options.addHosts.map(({ name }) => name);
   const mounts = await mount.identity();
   return await cachedStep(resources, run.inFlight, {
-    key: stepKey({ kind: 'run', parent: state.key, argv, env, cwd, user, network, hostNames, mounts }),
+    key: stepKey({ kind: 'run', parent: state.key, argv, env, cwd, user, network, security, hostNames, mounts }),
     files: state.files,
     async make(active) {
       if (cwd !== '/') await makeWorkdir(resources, active, { path: cwd, ownerIn: ownerOfProcess(user), createdNs: CREATED_NS });
@@ -54,7 +55,7 @@ export async function runStep(run: StageRun, state: StageState, step: RunStep): 
       await using open = await mount.open(active);
       const all = withEnv([...env, ...proxies.map(([name, value]) => `${name}=${value}`)], open.env);
       const root = statAt(active.upperFd, ROOT);
-      await runCommand(run, active, { argv, env: all, cwd, user, network, mounts: open.specs, step });
+      await runCommand(run, active, { argv, env: all, cwd, user, network, security, mounts: open.specs, step });
       restoreRoot(active, root);
     },
   });
@@ -74,6 +75,7 @@ interface Command {
   readonly cwd: string;
   readonly user: string;
   readonly network: StepNetworkMode;
+  readonly security: 'sandbox' | 'insecure';
   readonly mounts: readonly MountSpec[];
   readonly step: RunStep;
 }

@@ -6,6 +6,7 @@ import type { ArgInstruction, Dockerfile } from '../../parser/instruction.ts';
 import { locate } from '../../parser/location.ts';
 import { platformArgs } from './build-args.ts';
 import type { ArgSources, BuildPlan, Stage, StageBase, Step, StepSource } from './build-plan.ts';
+import { type Entitlement, needAllowed } from './entitlements.ts';
 import { mountSources } from './mount-sources.ts';
 import { type NamedContexts, namedSource } from './named-contexts.ts';
 import { resolveBase, resolveCopySource } from './resolve-source.ts';
@@ -20,6 +21,8 @@ export interface PlanOptions {
   readonly buildPlatform: Platform;
   /** They win over stages and images of their names. */
   readonly contexts?: NamedContexts | undefined;
+  /** By default nothing that needs it. */
+  readonly allowed?: ReadonlySet<Entitlement>;
 }
 
 /**
@@ -36,6 +39,7 @@ export function planBuild(dockerfile: Dockerfile, options: PlanOptions): BuildPl
     args,
     platform: options.platform,
     contexts: options.contexts ?? new Map(),
+    allowed: options.allowed ?? new Set(),
     planned: new Map(),
   };
   const needed = collectNeeded(planner, target);
@@ -57,6 +61,7 @@ interface Planner {
   readonly args: ArgSources;
   readonly platform: Platform;
   readonly contexts: NamedContexts;
+  readonly allowed: ReadonlySet<Entitlement>;
   readonly planned: Map<number, Draft>;
 }
 
@@ -114,6 +119,7 @@ function draftStage(planner: Planner, source: SourceStage): Draft {
   const mounts = new Map<number, readonly (StepSource | undefined)[]>();
   for (const [position, instruction] of source.instructions.entries()) {
     needSupported(dockerfile, instruction);
+    needAllowed(dockerfile, instruction, planner.allowed);
     if (instruction.kind === 'run' && instruction.mounts.length > 0) {
       const resolve = (name: string | undefined) => (name === undefined ? undefined : resolveCopySource(planner, source, name));
       mounts.set(

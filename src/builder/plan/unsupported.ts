@@ -36,12 +36,8 @@ function findUnsupported(instruction: StageInstruction): Unsupported | undefined
   }
 }
 
-function findInRun({ network, security, devices }: RunInstruction): Unsupported | undefined {
-  if (devices.length > 0) return flag('RUN', 'device');
-  if (network !== undefined && network !== 'default' && network !== 'none')
-    return { ...flag('RUN', 'network'), what: `RUN --network=${network}` };
-  if (security !== undefined && security !== 'sandbox') return { ...flag('RUN', 'security'), what: `RUN --security=${security}` };
-  return undefined;
+function findInRun({ devices }: RunInstruction): Unsupported | undefined {
+  return devices.length > 0 ? flag('RUN', 'device') : undefined;
 }
 
 /** As Docker tells a git repository from a file: by scheme, or by a path that ends with `.git`. */

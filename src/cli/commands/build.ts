@@ -3,6 +3,7 @@ import { type BuildOptions, build } from '../../index.ts';
 import { readBuildArgFile } from '../build-arg-file.ts';
 import { answer, callOf } from '../call.ts';
 import type { Flags, Invocation } from '../command-table.ts';
+import { entitlementOf } from '../entitlement.ts';
 import { keyValues } from '../key-values.ts';
 import { secretsOf } from '../secret-flag.ts';
 import { printResult } from '../terminal.ts';
@@ -29,6 +30,7 @@ function choices(flags: Flags, env: Readonly<Record<string, string | undefined>>
     buildArgs: buildArgs(flags, env),
     contexts: keyValues('--build-context', flags.buildContext ?? []),
     labels: keyValues('--label', flags.label ?? []),
+    allow: (flags.allow ?? []).map(entitlementOf),
     secrets: secretsOf(flags.secret ?? [], env),
     jobs: jobsOf(flags.jobs),
     network: flags.network as BuildOptions['network'],

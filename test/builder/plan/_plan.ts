@@ -1,6 +1,7 @@
 /** Plans a Dockerfile's text for linux/amd64. */
 import assert from 'node:assert/strict';
 import type { BuildPlan } from '../../../src/builder/plan/build-plan.ts';
+import type { Entitlement } from '../../../src/builder/plan/entitlements.ts';
 import { planBuild } from '../../../src/builder/plan/plan-build.ts';
 import { TsbuildError } from '../../../src/errors.ts';
 import { parseDockerfile } from '../../../src/parser/parse-dockerfile.ts';
@@ -10,11 +11,12 @@ export const AMD64 = { os: 'linux', architecture: 'amd64' };
 export interface PlanInput {
   readonly target?: string;
   readonly args?: Readonly<Record<string, string>>;
+  readonly allowed?: ReadonlySet<Entitlement>;
 }
 
-export function plan(text: string, { target, args = {} }: PlanInput = {}): BuildPlan {
+export function plan(text: string, { target, args = {}, allowed = new Set() }: PlanInput = {}): BuildPlan {
   const dockerfile = parseDockerfile(text, { file: 'Dockerfile' });
-  return planBuild(dockerfile, { target, buildArgs: new Map(Object.entries(args)), platform: AMD64, buildPlatform: AMD64 });
+  return planBuild(dockerfile, { target, buildArgs: new Map(Object.entries(args)), platform: AMD64, buildPlatform: AMD64, allowed });
 }
 
 /** `code message (line)` of the error that planning throws. */

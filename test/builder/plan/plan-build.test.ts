@@ -126,8 +126,6 @@ for (const [instruction, what] of [
   ['ADD --link a b', 'ADD --link'],
   ['ADD https://example.com/x.git#main b', 'ADD of a git repository'],
   ['ONBUILD RUN x', 'ONBUILD'],
-  ['RUN --network=host y', 'RUN --network=host'],
-  ['RUN --security=insecure y', 'RUN --security=insecure'],
   ['RUN --device=a y', 'RUN --device'],
   ['COPY --link a b', 'COPY --link'],
 ] as const) {
@@ -175,4 +173,11 @@ test('planBuild refuses a mount from a later stage, at its flag', () => {
     planFailure('FROM a\nRUN --mount=from=later,target=/x y\nFROM b AS later\nCOPY --from=0 a b\n'),
     /^STAGE_CYCLE .*later.* \(2\)$/,
   );
+});
+
+test('planBuild lets RUN leave the sandbox only where that is allowed', () => {
+  const text = 'FROM a\nRUN x\nRUN --network=host x\nRUN --security=insecure x\n';
+  assert.match(planFailure(text), /^NOT_ALLOWED .*network\.host \(3\)$/);
+  assert.match(planFailure(text, { allowed: new Set(['network.host']) }), /^NOT_ALLOWED .*security\.insecure \(4\)$/);
+  assert.equal(plan(text, { allowed: new Set(['network.host', 'security.insecure']) }).stages.length, 1);
 });

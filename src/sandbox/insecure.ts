@@ -1,0 +1,40 @@
+/** `RUN --security=insecure`: as much as this process may do itself, for a step that the caller of the build trusts. */
+import { lstatSync, readdirSync, readFileSync } from 'node:fs';
+import { capabilityNames } from './capability.ts';
+import { type ContainerLimits, defaultMounts, type HostFacts } from './container-defaults.ts';
+import type { DeviceNode, MountSpec } from './container-spec.ts';
+
+/** As BuildKit has them, where the machine does. */
+const DEVICES = ['kmsg', 'cuse', 'fuse', 'kvm', 'net/tun', 'loop-control'];
+
+export function insecureLimits(): ContainerLimits {
+  return { capabilities: ownCapabilities(), seccomp: 'unconfined', devices: 'any', maskedPaths: [], readonlyPaths: [] };
+}
+
+/** /sys and control groups can be written, and there are more devices. */
+export function insecureMounts(facts: HostFacts): MountSpec[] {
+  return defaultMounts(facts).map((mount) => {
+    if (mount.kind === 'sysfs' || mount.kind === 'cgroup2') return { ...mount, access: 'read-write' };
+    return mount.kind === 'dev' ? { ...mount, more: devices() } : mount;
+  });
+}
+
+function devices(): DeviceNode[] {
+  const loops = readdirSync('/dev').filter((name) => /^loop\d{1,3}$/.test(name));
+  return [...DEVICES, ...loops].flatMap((name) => {
+    const stat = lstatSync(`/dev/${name}`, { throwIfNoEntry: false });
+    if (stat === undefined || !(stat.isCharacterDevice() || stat.isBlockDevice())) return [];
+    // The kernel's dev_t as glibc packs it: gnu_dev_major(3).
+    const { rdev } = stat;
+    return [
+      { name, type: stat.isBlockDevice() ? 'block' : 'char', major: (rdev >> 8) & 0xfff, minor: (rdev & 0xff) | ((rdev >> 12) & 0xfff00) },
+    ];
+  });
+}
+
+/** Those of the bounding set that this process holds: proc_pid_status(5). */
+function ownCapabilities(): string[] {
+  const status = readFileSync('/proc/self/status', 'utf8');
+  const field = (name: string): bigint => BigInt(`0x${new RegExp(`^${name}:\\s*([0-9a-f]+)$`, 'm').exec(status)?.[1] ?? '0'}`);
+  return capabilityNames(field('CapBnd') & field('CapPrm'));
+}

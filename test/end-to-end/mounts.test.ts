@@ -59,14 +59,13 @@ async function tree(root = '/'): Promise<string[]> {
 describe('RUN --mount=type=bind', () => {
   test('shows the build context, without what is ignored, read-only and without a trace', async () => {
     const lines = await output(
-      'FROM busybox\nRUN --mount=target=/new/m find /new/m -type f | sort; touch /new/m/x || echo refused; ls -lnd /new/m/d | cut -c1-10\n',
+      'FROM busybox\nRUN --mount=target=/new/m find /new/m -type f | sort; touch /new/m/x 2>/dev/null || echo refused; ls -lnd /new/m/d | cut -c1-10\n',
     );
     assert.deepEqual(lines, [
       '/new/m/.dockerignore',
       '/new/m/Dockerfile',
       '/new/m/a.txt',
       '/new/m/d/b.txt',
-      'touch: /new/m/x: Read-only file system',
       'refused',
       'drwxr-xr-x',
     ]);

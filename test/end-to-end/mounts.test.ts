@@ -61,14 +61,7 @@ describe('RUN --mount=type=bind', () => {
     const lines = await output(
       'FROM busybox\nRUN --mount=target=/new/m find /new/m -type f | sort; touch /new/m/x 2>/dev/null || echo refused; ls -lnd /new/m/d | cut -c1-10\n',
     );
-    assert.deepEqual(lines, [
-      '/new/m/.dockerignore',
-      '/new/m/Dockerfile',
-      '/new/m/a.txt',
-      '/new/m/d/b.txt',
-      'refused',
-      'drwxr-xr-x',
-    ]);
+    assert.deepEqual(lines, ['/new/m/.dockerignore', '/new/m/Dockerfile', '/new/m/a.txt', '/new/m/d/b.txt', 'refused', 'drwxr-xr-x']);
     assert.ok(!(await tree()).some((file) => file.startsWith('/new')));
   });
 

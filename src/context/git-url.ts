@@ -59,20 +59,24 @@ export function shownGitAddress({ remote }: Pick<GitAddress, 'remote'>): string 
   return remote;
 }
 
-/** Throws DOCKERFILE_SYNTAX for a name that git could take for an option, or that no reference has (git-check-ref-format(1)). */
-export function checkRef(ref: string): string {
+/** false for a name that git could take for an option, or that no reference has (git-check-ref-format(1)). */
+export function isRef(ref: string): boolean {
   const isBad =
     ref === '' ||
     Buffer.byteLength(ref) > REF_BYTES_MAX ||
-    ref.startsWith('-') ||
+    /(?:^|\/)-/.test(ref) ||
     /[\x00-\x20\x7f~^:?*[\\]|\.\.|@\{|\/\/|^\/|\/$|\.$|\.lock(?:\/|$)|(?:^|\/)\./.test(ref) ||
     ref === '@';
-  if (isBad) throw invalid(`${JSON.stringify(ref.slice(0, 100))} is no name of a branch, a tag or a commit`);
-  return ref;
+  return !isBad;
+}
+
+function checkRef(ref: string): string {
+  if (isRef(ref)) return ref;
+  throw invalid(`${JSON.stringify(ref.slice(0, 100))} is no name of a branch, a tag or a commit`);
 }
 
 /** A path inside the repository, clean. Throws DOCKERFILE_SYNTAX for one that leaves it or enters `.git`. */
-export function checkSubdir(text: string): string {
+function checkSubdir(text: string): string {
   const parts = text.split('/').filter((part) => part !== '' && part !== '.');
   for (const part of parts) {
     if (part === '..') throw invalid(`the directory ${JSON.stringify(text.slice(0, 200))} leads out of it`);

@@ -1,17 +1,28 @@
 /** The build contexts of one call: the main one and those of `--build-context`, each opened when a step first reads it. */
 import path from 'node:path';
+import { gitFiles } from '../builder/execute/git-tree.ts';
 import type { BuildContext, BuildContexts } from '../builder/execute/resources.ts';
+import type { SecretReader } from '../builder/execute/source-secrets.ts';
 import { unpackedTree } from '../builder/execute/unpacked-tree.ts';
 import { contextKey, type NamedContext, type NamedContexts } from '../builder/plan/named-contexts.ts';
 import { openStatIndex } from '../cache/stat-index.ts';
 import { type ContextSource, parseContextSource } from '../context/context-source.ts';
 import { openDirectoryContext } from '../context/directory-context.ts';
+import type { GitAddress } from '../context/git-url.ts';
 import { readIgnoreFile } from '../context/read-ignore-file.ts';
 import { TsbuildError } from '../errors.ts';
 import { isArchiveFile } from '../layers/archive-file.ts';
 import type { Session } from '../session.ts';
 import type { FileTree } from '../tree/file-tree.ts';
 import { downloaded } from './remote-file.ts';
+
+/** A session with what opens sources: secrets, the caller's ssh-agent. */
+export interface InputSession extends Pick<Session, 'store' | 'snapshots' | 'signal'> {
+  readonly secrets?: SecretReader | undefined;
+  readonly sshAgent: string | undefined;
+  /** Of contexts whose address does not say. */
+  readonly keepGitDir: boolean;
+}
 
 /** Something open, until it is disposed of. */
 export type OpenContext = BuildContext & Disposable;
@@ -38,7 +49,7 @@ export function plannedContexts(sources: ReadonlyMap<string, ContextSource>): Na
 
 /** `main` is the main context; disposing closes all that were opened, the main one too. */
 export function openContexts(
-  session: Session,
+  session: InputSession,
   main: () => Promise<OpenContext>,
   named: ReadonlyMap<string, ContextSource>,
 ): BuildContexts & AsyncDisposable {
@@ -62,12 +73,12 @@ export function openContexts(
   };
 }
 
-async function openNamed(session: Session, source: ContextSource): Promise<OpenContext> {
+async function openNamed(session: InputSession, source: ContextSource): Promise<OpenContext> {
   switch (source.kind) {
     case 'directory':
       return openDirectory(session, source.path, undefined);
     case 'git':
-      throw new TsbuildError('UNSUPPORTED', 'Cannot read a git repository: it is not supported yet');
+      return await openGit(session, source.address);
     case 'url': {
       using file = await downloaded(session, source.url);
       if (await isArchiveFile(file.open())) return treeContext(await unpackedTree(session, file.open()));
@@ -79,8 +90,14 @@ async function openNamed(session: Session, source: ContextSource): Promise<OpenC
   }
 }
 
+/** The files of a commit; `.git` is among them where the address or the caller says so. */
+export async function openGit(session: InputSession, address: GitAddress): Promise<OpenContext> {
+  const keepGitDir = address.keepGitDir ?? session.keepGitDir;
+  return treeContext(await (await gitFiles(session, { ...address, keepGitDir })).open());
+}
+
 /** A directory of this machine, less what its ignore file takes out. `dockerfile` may have an ignore file of its own. */
-export function openDirectory({ store }: Session, directory: string, dockerfile: string | undefined): OpenContext {
+export function openDirectory({ store }: Pick<Session, 'store'>, directory: string, dockerfile: string | undefined): OpenContext {
   const tree = openDirectoryContext(directory, readIgnoreFile(directory, dockerfile));
   const known = openStatIndex(store.root, path.resolve(directory));
   return {

@@ -8,7 +8,16 @@ import { dockerfileText, readDockerfileIn } from '../context/read-remote-dockerf
 import { TsbuildError } from '../errors.ts';
 import { isArchiveFile } from '../layers/archive-file.ts';
 import type { Session } from '../session.ts';
-import { namedSources, type OpenContext, openContexts, openDirectory, plannedContexts, treeContext } from './build-contexts.ts';
+import {
+  type InputSession,
+  namedSources,
+  type OpenContext,
+  openContexts,
+  openDirectory,
+  openGit,
+  plannedContexts,
+  treeContext,
+} from './build-contexts.ts';
 import { downloaded, type RemoteFile, standardInput } from './remote-file.ts';
 
 /** Where a Dockerfile and what it reads come from. */
@@ -25,6 +34,7 @@ export interface InputOptions {
   readonly dockerfile?: string | undefined;
   /** More contexts by name, which win over stages and images of that name; values as `context`, `docker-image://` and `oci-layout://`. */
   readonly contexts?: Readonly<Record<string, string>> | undefined;
+  readonly buildArgs?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface BuildInput extends AsyncDisposable {
@@ -34,7 +44,8 @@ export interface BuildInput extends AsyncDisposable {
 }
 
 /** Reads the Dockerfile, and of contexts as little as that takes. Throws DOCKERFILE_NOT_FOUND, CONTEXT_NOT_FOUND, FETCH_FAILED, USAGE. */
-export async function openBuildInput(session: Session, options: InputOptions): Promise<BuildInput> {
+export async function openBuildInput(callers: Session, options: InputOptions): Promise<BuildInput> {
+  const session = inputSession(callers, options);
   const source = mainSource(options);
   const named = namedSources(options.contexts ?? {});
   const file = await separateDockerfile(session, options);
@@ -66,6 +77,18 @@ export function localDirectory(options: InputOptions): { readonly path: string; 
   };
 }
 
+/** For addresses of ssh the caller's agent, as for docker; an ADD has it with --ssh only. */
+function inputSession(session: Session, { buildArgs = {} }: InputOptions): InputSession {
+  const { store, signal } = session;
+  return {
+    ...{ store, signal, sshAgent: process.env['SSH_AUTH_SOCK'] },
+    get snapshots() {
+      return session.snapshots;
+    },
+    keepGitDir: /^(?:1|t|true)$/i.test(buildArgs['BUILDKIT_CONTEXT_KEEP_GIT_DIR'] ?? ''),
+  };
+}
+
 interface MainContext {
   readonly dockerfile?: DockerfileText | undefined;
   open(): Promise<OpenContext>;
@@ -86,7 +109,7 @@ function isSeparate(dockerfile: string | undefined): dockerfile is string {
 }
 
 /** A Dockerfile that is neither in the context nor in this machine's files. */
-async function separateDockerfile(session: Session, { dockerfile }: InputOptions): Promise<DockerfileText | undefined> {
+async function separateDockerfile(session: InputSession, { dockerfile }: InputOptions): Promise<DockerfileText | undefined> {
   if (!isSeparate(dockerfile)) return undefined;
   if (dockerfile !== '-' && !URL.canParse(dockerfile))
     throw new TsbuildError('DOCKERFILE_NOT_FOUND', 'Cannot read the Dockerfile: not a URL');
@@ -95,7 +118,7 @@ async function separateDockerfile(session: Session, { dockerfile }: InputOptions
 }
 
 async function openMain(
-  session: Session,
+  session: InputSession,
   source: ContextSource,
   options: InputOptions & { readonly isDockerfileGiven: boolean },
 ): Promise<MainContext> {
@@ -110,14 +133,18 @@ async function openMain(
     case 'url':
       return await openArchive(session, await downloaded(session, source.url), options);
     case 'git':
-      throw new TsbuildError('UNSUPPORTED', 'Cannot read a git repository: it is not supported yet');
+      return { open: async () => await openGit(session, source.address) };
     case 'image':
       throw new Error('An image is no main context');
   }
 }
 
 /** A tar, or the text of a Dockerfile: then there are no files. */
-async function openArchive(session: Session, file: RemoteFile, options: { readonly isDockerfileGiven: boolean }): Promise<MainContext> {
+async function openArchive(
+  session: InputSession,
+  file: RemoteFile,
+  options: { readonly isDockerfileGiven: boolean },
+): Promise<MainContext> {
   using _file = file;
   if (await isArchiveFile(file.open())) {
     const tree = await unpackedTree(session, file.open());

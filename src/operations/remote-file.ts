@@ -11,17 +11,19 @@ export interface RemoteFile extends Spool {
   readonly name: string;
 }
 
+type Reading = Pick<Session, 'store' | 'signal'>;
+
 /** As much as a context may have when it is unpacked. */
 const BYTES_MAX = 128 * 2 ** 30;
 
 /** Standard input, to its end. Throws CONTEXT_NOT_FOUND for one that has none. */
-export async function standardInput({ store, signal }: Session): Promise<RemoteFile> {
+export async function standardInput({ store, signal }: Reading): Promise<RemoteFile> {
   using input = openInput('-', signal);
   return { ...(await spool(input.chunks, store.root, BYTES_MAX)), name: 'standard input' };
 }
 
 /** What `url` gives: fetched, or kept from an earlier build and still good. Throws FETCH_FAILED. */
-export async function downloaded({ store, signal }: Session, url: URL): Promise<RemoteFile> {
+export async function downloaded({ store, signal }: Reading, url: URL): Promise<RemoteFile> {
   const { file } = await download(store.root, url, { signal });
   return {
     name: shownUrl(url),

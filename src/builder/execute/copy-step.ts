@@ -1,6 +1,7 @@
 /** COPY and ADD: sources found and checksummed first, so that a hit reads no file twice and a miss copies what was checksummed. */
 import path from 'node:path';
 import { stepKey } from '../../cache/cache-key.ts';
+import { isGitAddress } from '../../context/git-url.ts';
 import { TsbuildError } from '../../errors.ts';
 import { applyChanges } from '../../layers/apply-changes.ts';
 import type { AddInstruction, CopyInstruction } from '../../parser/instruction.ts';
@@ -9,9 +10,9 @@ import type { Change } from '../../tree/change.ts';
 import type { FileTree } from '../../tree/file-tree.ts';
 import type { StepSource } from '../plan/build-plan.ts';
 import { cleanWorkdir } from '../plan/config-patch.ts';
-import { isGitSource } from '../plan/unsupported.ts';
 import { archiveError, isArchive, unpackChanges } from './add-archive.ts';
 import { downloadGroup } from './add-download.ts';
+import { gitGroup } from './add-git.ts';
 import { cachedStep, type StepResult } from './cached-step.ts';
 import { copyChanges, needDirectory } from './copy-changes.ts';
 import type { CopySource } from './copy-sources.ts';
@@ -127,7 +128,8 @@ function sourceGroups(run: StageRun, { instruction, from }: FileStep): { list: S
   const checksum = checksumOf(instruction);
   for (let at = 0; at < sources.length; ) {
     const kind = placeOf(instruction, sources[at]);
-    const end = kind === 'url' ? at + 1 : sources.findIndex((source, index) => index > at && placeOf(instruction, source) !== kind);
+    const end =
+      kind === 'url' || kind === 'git' ? at + 1 : sources.findIndex((source, index) => index > at && placeOf(instruction, source) !== kind);
     const part = sources.slice(at, end === -1 ? sources.length : end);
     const paths = part.flatMap((source) => (source.kind === 'path' ? source.path : []));
     if (kind === 'heredoc')
@@ -138,6 +140,8 @@ function sourceGroups(run: StageRun, { instruction, from }: FileStep): { list: S
         ),
       );
     else if (kind === 'url') list.push(downloadGroup(run, paths.join(), checksum));
+    else if (kind === 'git')
+      list.push(gitGroup(run, paths.join(), { checksum, keepGitDir: keepsGitDir(instruction), exclude: instruction.exclude }));
     else if (from === undefined || from.kind === 'context') list.push(contextGroup(run, from?.name, selectionOf(instruction, paths)));
     else list.push(stageGroup(run, from, selectionOf(instruction, paths)));
     at += part.length;
@@ -155,24 +159,29 @@ function selectionOf(instruction: CopyInstruction | AddInstruction, paths: reado
   return { paths, exclude, layout: keepsPlaces(instruction) ? 'parents' : 'flat', missing: ifExists ? 'skip' : 'error' };
 }
 
+function keepsGitDir(instruction: CopyInstruction | AddInstruction): boolean {
+  return instruction.kind === 'add' && instruction.keepGitDir;
+}
+
 function keepsPlaces(instruction: CopyInstruction | AddInstruction): boolean {
   return instruction.kind === 'copy' && instruction.parents;
 }
 
-/** Where a source, expanded, is read. Throws UNSUPPORTED for git repositories. */
+/** Where a source, expanded, is read. */
 function placeOf(
   { kind }: CopyInstruction | AddInstruction,
   source: CopyInstruction['sources'][number] | undefined,
-): 'path' | 'url' | 'heredoc' {
+): 'path' | 'url' | 'git' | 'heredoc' {
   if (source?.kind !== 'path') return 'heredoc';
   if (kind === 'copy') return 'path';
-  if (isGitSource(source.path)) throw new TsbuildError('UNSUPPORTED', 'Cannot add a git repository: it is not supported yet');
+  if (isGitAddress(source.path)) return 'git';
   return /^https?:\/\//i.test(source.path) ? 'url' : 'path';
 }
 
 function checksumOf(instruction: CopyInstruction | AddInstruction): string | undefined {
   if (instruction.kind !== 'add' || instruction.checksum === undefined) return undefined;
-  if (instruction.sources.length === 1 && placeOf(instruction, instruction.sources[0]) === 'url') return instruction.checksum;
+  const [source] = instruction.sources;
+  if (instruction.sources.length === 1 && /^(?:url|git)$/.test(placeOf(instruction, source))) return instruction.checksum;
   throw new TsbuildError('DOCKERFILE_SYNTAX', 'Cannot use --checksum: it is for one source that is a URL');
 }
 

@@ -40,16 +40,8 @@ function findInRun({ devices }: RunInstruction): Unsupported | undefined {
   return devices.length > 0 ? flag('RUN', 'device') : undefined;
 }
 
-/** As Docker tells a git repository from a file: by scheme, or by a path that ends with `.git`. */
-export function isGitSource(path: string): boolean {
-  return /^(?:git|ssh):\/\/|^[\w.-]+@[\w.-]+:|^https?:\/\/[^?#]*\.git(?:[?#]|$)/i.test(path);
-}
-
-function findInAdd({ keepGitDir, link: isLink, sources }: AddInstruction): Unsupported | undefined {
-  if (isLink) return link('ADD');
-  if (keepGitDir) return flag('ADD', 'keep-git-dir');
-  const isGit = sources.some((source) => source.kind === 'path' && isGitSource(source.path));
-  return isGit ? { what: 'ADD of a git repository', hint: 'Clone it in a RUN.' } : undefined;
+function findInAdd({ link: isLink }: AddInstruction): Unsupported | undefined {
+  return isLink ? link('ADD') : undefined;
 }
 
 function flag(keyword: string, name: string): Unsupported {

@@ -118,6 +118,10 @@ describe('ADD of a git repository', () => {
       await buildAndRun([adding(`ADD ${url}#v1 /w`)], 'cat /w/f; ls -a /w'),
       'one.\n..\n.dockerignore\nDockerfile\nf\nlink\nlinked\nsub',
     );
+    assert.equal(
+      await buildAndRun([adding(`ADD --exclude=sub/run --exclude=*file ${url} /w`)], 'ls /w /w/sub'),
+      '/w:\nf\nlink\nlinked\nsub\n\n/w/sub:',
+    );
     assert.equal(await buildAndRun([adding(`ADD --chown=3:4 --chmod=700 ${url}?subdir=sub /w/`)], 'stat -c "%a %u:%g" /w/run'), '700 3:4');
   });
 

@@ -124,7 +124,6 @@ test('a plan is plain data', () => {
 
 for (const [instruction, what] of [
   ['ADD --link a b', 'ADD --link'],
-  ['ADD https://example.com/x.git#main b', 'ADD of a git repository'],
   ['ONBUILD RUN x', 'ONBUILD'],
   ['RUN --device=a y', 'RUN --device'],
   ['COPY --link a b', 'COPY --link'],

@@ -120,7 +120,7 @@ describe('ADD of a git repository', () => {
     );
     assert.equal(
       await buildAndRun([adding(`ADD --exclude=sub/run --exclude=*file ${url} /w`)], 'ls /w /w/sub'),
-      '/w:\nf\nlink\nlinked\nsub\n\n/w/sub:',
+      '/w:\nf\nlink\nlinked\nsub\n\n/w/sub:\nDockerfile',
     );
     assert.equal(await buildAndRun([adding(`ADD --chown=3:4 --chmod=700 ${url}?subdir=sub /w/`)], 'stat -c "%a %u:%g" /w/run'), '700 3:4');
   });

@@ -10,7 +10,14 @@ export type CacheKey = string & { readonly __cacheKey?: never };
 /** Raise it when the meaning of a step changes, so that records of older versions are never used. */
 const KEY_VERSION = 'tsbuild-step-1';
 
-export type StepIngredients = RunIngredients | CopyIngredients | AddIngredients | WorkdirIngredients;
+export type StepIngredients =
+  | RunIngredients
+  | CopyIngredients
+  | AddIngredients
+  | WorkdirIngredients
+  | LinkIngredients
+  | GroundIngredients
+  | LaidIngredients;
 
 export interface RunIngredients {
   readonly kind: 'run';
@@ -51,6 +58,28 @@ export interface WorkdirIngredients {
   readonly parent: CacheKey;
   readonly path: string;
   readonly user: string;
+}
+
+/** COPY or ADD with `--link`: an independent layer, which is another snapshot than the same step makes without the flag. */
+export interface LinkIngredients {
+  readonly kind: 'link';
+  /** Of the COPY or ADD. Its parent is the whole stage, or only the ground that the layer is made on. */
+  readonly step: CacheKey;
+}
+
+/** The directories that an independent layer finds and leaves as they are. */
+export interface GroundIngredients {
+  readonly kind: 'ground';
+  /** From the root, without a leading slash. */
+  readonly directories: readonly string[];
+}
+
+/** An independent layer laid over a stage's files. */
+export interface LaidIngredients {
+  readonly kind: 'laid';
+  readonly parent: CacheKey;
+  /** Name of the layer's snapshot. */
+  readonly layer: string;
 }
 
 export function stepKey(ingredients: StepIngredients): CacheKey {

@@ -46,6 +46,12 @@ describe('stepKey()', () => {
       { ...copy, chown: '', chmod: '1' },
       { ...copy, kind: 'add' as const, unpack: 'local' },
       { ...copy, kind: 'add' as const, unpack: 'none' },
+      { kind: 'link' as const, step: stepKey(copy) },
+      { kind: 'link' as const, step: stepKey({ ...copy, chown: '1' }) },
+      { kind: 'ground' as const, directories: ['a', 'a/b'] },
+      { kind: 'ground' as const, directories: ['a'] },
+      { kind: 'laid' as const, parent: baseKey([]), layer: 'x' },
+      { kind: 'laid' as const, parent: baseKey([]), layer: 'y' },
     ].map(stepKey);
     assert.equal(new Set(keys).size, keys.length);
   });

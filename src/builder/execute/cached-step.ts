@@ -9,6 +9,8 @@ import type { BuildResources } from './resources.ts';
 export interface StepResult {
   readonly snapshot: string;
   readonly outcome: 'done' | 'cached';
+  /** `ground`: the snapshot is a layer by itself, still to be laid over the stage's files. By default it stands on them. */
+  readonly base?: 'ground';
 }
 
 /** Steps being made in this process, by their key. */

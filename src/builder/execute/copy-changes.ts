@@ -19,6 +19,8 @@ export interface CopyPlan {
   readonly owner: { readonly uid: number; readonly gid: number } | undefined;
   /** New mode of files and directories. */
   readonly chmod: FileMode | undefined;
+  /** A directory that the sources' contents go into and that is there: it gets the time of its source, or stays as it is. */
+  readonly existing?: 'describe' | 'leave' | undefined;
   /** Time of directories that COPY makes: fixed, so that the layer does not depend on the clock. */
   readonly createdNs: bigint;
 }
@@ -62,20 +64,22 @@ function* placeSource(plan: Placing, source: CopySource, target: { path: ByteStr
   yield* makeParents(plan, place === undefined ? parentOf(top) : target.path, plan.made);
   for (const parent of place?.parents ?? []) {
     const path = join(target.path, parent.place);
-    if (!plan.made.has(path)) yield placeEntry(plan, { source, path: parent.path, relative: ROOT, node: parent.node }, path);
+    if (!plan.made.has(path)) yield* placeEntry(plan, { source, path: parent.path, relative: ROOT, node: parent.node }, path);
   }
-  for (const entry of walkSource(plan.from, source)) yield placeEntry(plan, entry, entry.relative === '' ? top : join(top, entry.relative));
+  for (const entry of walkSource(plan.from, source))
+    yield* placeEntry(plan, entry, entry.relative === '' ? top : join(top, entry.relative));
 }
 
-function placeEntry(plan: Placing, entry: SourceEntry, path: ByteString): Change {
+function* placeEntry(plan: Placing, entry: SourceEntry, path: ByteString): Generator<Change> {
   const present = plan.made.get(path) ?? plan.into.stat(path);
   const isDirectory = entry.node.type === 'directory';
   if (present !== undefined && isDirectory !== (present.type === 'directory')) conflict(entry, path, present);
   if (path === '' && !isDirectory) conflict(entry, path, present);
   const isContentsOnly = isDirectory && entry.relative === '' && entry.source.place === undefined;
+  if (isContentsOnly && present !== undefined && plan.existing === 'leave') return;
   const change = isContentsOnly ? topDirectory(plan, entry, path, present) : copied(plan, entry, path);
   plan.made.set(path, change.node);
-  return change;
+  yield change;
 }
 
 /** The destination of a directory's contents keeps its own mode and owner, or gets fresh ones; its time is the source's. */

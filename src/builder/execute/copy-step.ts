@@ -1,6 +1,6 @@
 /** COPY and ADD: sources found and checksummed first, so that a hit reads no file twice and a miss copies what was checksummed. */
 import path from 'node:path';
-import { stepKey } from '../../cache/cache-key.ts';
+import { type CacheKey, stepKey } from '../../cache/cache-key.ts';
 import { isGitAddress } from '../../context/git-url.ts';
 import { TsbuildError } from '../../errors.ts';
 import { applyChanges } from '../../layers/apply-changes.ts';
@@ -14,10 +14,11 @@ import { archiveError, isArchive, unpackChanges } from './add-archive.ts';
 import { downloadGroup } from './add-download.ts';
 import { gitGroup } from './add-git.ts';
 import { cachedStep, type StepResult } from './cached-step.ts';
-import { copyChanges, needDirectory } from './copy-changes.ts';
+import { type CopyPlan, copyChanges, needDirectory } from './copy-changes.ts';
 import type { CopySource } from './copy-sources.ts';
 import { type FileMode, parseFileMode } from './file-mode.ts';
 import type { Selection } from './find-sources.ts';
+import { linkStep, type Target } from './link-step.ts';
 import { contextGroup, heredocGroup, type OpenSources, type SourceGroup, stageGroup } from './source-group.ts';
 import { CREATED_NS, type StageRun } from './stage-run.ts';
 import type { StageState } from './stage-state.ts';
@@ -30,22 +31,23 @@ export async function copyStep(run: StageRun, state: StageState, step: FileStep)
   const { instruction } = step;
   const cwd = cleanWorkdir(state.config.WorkingDir);
   const { chown = '', chmod = '' } = instruction;
-  const plan = {
-    destination: absoluteDestination(keepsPlaces(instruction) ? `${instruction.destination}/` : instruction.destination, cwd),
-    chown,
-    chmod: parseFileMode(chmod),
-    unpack: unpackOf(instruction),
-  };
+  const destination = absoluteDestination(keepsPlaces(instruction) ? `${instruction.destination}/` : instruction.destination, cwd);
+  const plan = { chmod: parseFileMode(chmod), unpack: unpackOf(instruction) };
   await using groups = sourceGroups(run, step);
   const sources = await identities(groups.list);
-  const ingredients = { parent: state.key, sources, destination: plan.destination, cwd, chown, chmod };
-  const key = stepKey(instruction.kind === 'add' ? { kind: 'add', ...ingredients, unpack: plan.unpack } : { kind: 'copy', ...ingredients });
-  const make = async (active: ActiveSnapshot) => {
-    await copyInto(run, active, { ...plan, groups: groups.list });
+  const keyOf = (parent: CacheKey, target: Target): CacheKey => {
+    const ingredients = { parent, sources, destination: target.destination, cwd, chown: target.chown, chmod };
+    return stepKey(instruction.kind === 'add' ? { kind: 'add', ...ingredients, unpack: plan.unpack } : { kind: 'copy', ...ingredients });
+  };
+  const make = async (active: ActiveSnapshot, target: Target) => {
+    await copyInto(run, active, { ...plan, ...target, groups: groups.list, existing: instruction.link ? 'leave' : 'describe' });
     // What was copied must be what the key says; unchanged files are known by their stat and not read again.
     if ((await identities(groups.list)).join() !== sources.join()) throw changedContext();
   };
-  return await cachedStep(run.resources, run.inFlight, { key, files: state.files, make });
+  const target = { destination, chown };
+  if (instruction.link) return await linkStep(run, state, { ...target, key: keyOf, make });
+  const key = keyOf(state.key, target);
+  return await cachedStep(run.resources, run.inFlight, { key, files: state.files, make: async (active) => await make(active, target) });
 }
 
 async function identities(groups: readonly SourceGroup[]): Promise<string[]> {
@@ -66,6 +68,7 @@ interface Copying {
   readonly chown: string;
   readonly chmod: FileMode | undefined;
   readonly unpack: Unpack;
+  readonly existing: CopyPlan['existing'];
 }
 
 async function copyInto({ resources }: StageRun, active: ActiveSnapshot, copying: Copying): Promise<void> {
@@ -76,7 +79,7 @@ async function copyInto({ resources }: StageRun, active: ActiveSnapshot, copying
   for (const group of groups) opened.push(await group.open());
   if (opened.reduce((count, { sources }) => count + sources.length, 0) > 1) needDirectory(into, destination);
   const owner = chown === '' ? undefined : lookUpOwner(into, chown);
-  const plan = { into, destination, owner, chmod, createdNs: CREATED_NS, signal: resources.signal };
+  const plan = { into, destination, owner, chmod, existing: copying.existing, createdNs: CREATED_NS, signal: resources.signal };
   const unpacking: { source?: CopySource } = {};
   try {
     const changes = allChanges(opened, { ...plan, unpack: copying.unpack, unpacking });

@@ -31,10 +31,15 @@ export async function executeInstruction(run: StageRun, before: StageState, step
   const entry = historyEntry(instruction, { config: state.config, args, layer: made === undefined ? 'empty' : 'layer' });
   const history = entry === undefined ? state.history : [...state.history, entry];
   if (made === undefined) return { state: { ...state, history }, outcome: 'done' };
-  const { snapshot, outcome } = made;
-  const layers = [...state.layers, { kind: 'snapshot' as const, name: snapshot }];
-  // The next step's key holds the snapshot itself: a step that ran again must not be joined with what stood on its earlier result.
-  return { state: { ...state, history, layers, key: snapshot, files: { kind: 'snapshot', name: snapshot } }, outcome };
+  const layers = [...state.layers, { kind: 'snapshot' as const, name: made.snapshot }];
+  return { state: { ...state, history, layers, ...filesAfter(before, made) }, outcome: made.outcome };
+}
+
+/** The next step's key holds the snapshot itself: a step that ran again must not be joined with what stood on its earlier result. */
+function filesAfter(before: StageState, { base, snapshot }: StepResult): Pick<StageState, 'key' | 'files'> {
+  if (base === undefined) return { key: snapshot, files: { kind: 'snapshot', name: snapshot } };
+  const key = stepKey({ kind: 'laid', parent: before.key, layer: snapshot });
+  return { key, files: { kind: 'laid', layer: snapshot, below: before.files, key } };
 }
 
 interface Making {

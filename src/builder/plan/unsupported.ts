@@ -1,6 +1,6 @@
 /** What this version does not do yet: found while planning, so that no build fails half-way for it. */
 import { TsbuildError } from '../../errors.ts';
-import type { AddInstruction, Dockerfile, RunInstruction } from '../../parser/instruction.ts';
+import type { Dockerfile, RunInstruction } from '../../parser/instruction.ts';
 import { locate, type SourcePart } from '../../parser/location.ts';
 import type { StageInstruction } from './build-plan.ts';
 
@@ -23,14 +23,10 @@ export function needSupported(dockerfile: Dockerfile, instruction: StageInstruct
 
 function findUnsupported(instruction: StageInstruction): Unsupported | undefined {
   switch (instruction.kind) {
-    case 'add':
-      return findInAdd(instruction);
     case 'onbuild':
       return { what: 'ONBUILD', part: { kind: 'keyword' } };
     case 'run':
       return findInRun(instruction);
-    case 'copy':
-      return instruction.link ? link('COPY') : undefined;
     default:
       return undefined;
   }
@@ -40,14 +36,6 @@ function findInRun({ devices }: RunInstruction): Unsupported | undefined {
   return devices.length > 0 ? flag('RUN', 'device') : undefined;
 }
 
-function findInAdd({ link: isLink }: AddInstruction): Unsupported | undefined {
-  return isLink ? link('ADD') : undefined;
-}
-
 function flag(keyword: string, name: string): Unsupported {
   return { what: `${keyword} --${name}`, part: { kind: 'flag', name } };
-}
-
-function link(keyword: string): Unsupported {
-  return { ...flag(keyword, 'link'), hint: 'Leave --link away: the image has the same files.' };
 }

@@ -123,10 +123,8 @@ test('a plan is plain data', () => {
 });
 
 for (const [instruction, what] of [
-  ['ADD --link a b', 'ADD --link'],
   ['ONBUILD RUN x', 'ONBUILD'],
   ['RUN --device=a y', 'RUN --device'],
-  ['COPY --link a b', 'COPY --link'],
 ] as const) {
   test(`planBuild says that it does not do ${what} yet`, () => {
     assert.equal(planFailure(`FROM a\nUSER x\n${instruction}\n`), `UNSUPPORTED Cannot build Dockerfile: ${what} is not supported yet (3)`);

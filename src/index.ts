@@ -18,7 +18,7 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   const dockerfile = parseDockerfile(input.dockerfile.text, input.dockerfile);
   const plan = planBuild(dockerfile, planOptions(session, input, options));
   await announce(session, plan, options);
-  const resources = buildResources(session, input, options);
+  using resources = buildResources(session, input, options);
   const result = await executePlan(plan, resources);
   const image = await assembleResult(resources, result, options.labels ?? {});
   return await exportImage(session, image, { names, push: options.push === true });
@@ -43,6 +43,7 @@ export {
 export { type ImageDetails, type ImageSummary, inspectImage, listImages, removeImage, tagImage } from './operations/images.ts';
 export { type RunOptions, type RunResult, runImage } from './operations/run-image.ts';
 export type { SecretSource } from './operations/secrets.ts';
+export type { SshSource } from './operations/ssh-agents.ts';
 export { importImage, pullImage, pushImage, saveImage } from './operations/transfer.ts';
 export type { LintWarning } from './parser/lint/lint-dockerfile.ts';
 export type { CommonOptions } from './session.ts';

@@ -23,6 +23,7 @@ export interface Flags {
   readonly check?: boolean;
   readonly label?: readonly string[];
   readonly secret?: readonly string[];
+  readonly ssh?: readonly string[];
   readonly allow?: readonly string[];
   readonly addHost?: readonly string[];
   /** false where `--no-cache` is given. */
@@ -78,6 +79,11 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: '--call <method>', description: 'build, check, outline or targets; with ,format=json for programs' },
       { flags: '--label <key=value>', description: 'set a label of the image', kind: 'repeatable' },
       { flags: '--secret <id=name,...>', description: 'secret for RUN --mount=type=secret, with src=FILE or env=NAME', kind: 'repeatable' },
+      {
+        flags: '--ssh <id=path,...>',
+        description: 'SSH agent or keys for RUN --mount=type=ssh; default is the agent of the session',
+        kind: 'repeatable',
+      },
       { flags: '--allow <what>', description: 'let RUN ask for network.host or security.insecure', kind: 'repeatable' },
       { flags: '--add-host <name:address>', description: 'add a line to /etc/hosts of every RUN', kind: 'repeatable' },
       { flags: '--no-cache', description: 'run every step' },

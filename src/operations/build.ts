@@ -19,6 +19,7 @@ import { baseImage } from './base-image.ts';
 import type { BuildInput, InputOptions } from './build-input.ts';
 import { warnOfFindings } from './check.ts';
 import { openSecrets, type SecretSource } from './secrets.ts';
+import { openSshAgents, type SshSource } from './ssh-agents.ts';
 
 export interface BuildOptions extends CommonOptions, InputOptions {
   /** Names for the image, such as `app:1`. */
@@ -37,6 +38,8 @@ export interface BuildOptions extends CommonOptions, InputOptions {
   readonly network?: 'default' | 'none' | 'host' | undefined;
   /** By id, for RUN --mount=type=secret. */
   readonly secrets?: Readonly<Record<string, SecretSource>> | undefined;
+  /** By id, for RUN --mount=type=ssh: paths of an agent's socket or of private keys. */
+  readonly ssh?: Readonly<Record<string, SshSource>> | undefined;
   /** What RUN may ask for beyond the sandbox; `network: 'host'` allows the network. */
   readonly allow?: readonly Entitlement[] | undefined;
   /** `name:address` pairs for /etc/hosts of every step. */
@@ -60,11 +63,13 @@ export function imageNames(options: BuildOptions): readonly Reference[] {
   return (options.tags ?? []).map(parseNewName);
 }
 
-/** What executing a plan needs, out of a session, what is read, and the caller's choices. */
-export function buildResources(session: Session, { contexts }: BuildInput, options: BuildOptions): BuildResources {
+/** What executing a plan needs, out of a session, what is read, and the caller's choices. Dispose it with the session. */
+export function buildResources(session: Session, { contexts }: BuildInput, options: BuildOptions): BuildResources & Disposable {
+  const ssh = openSshAgents(options.ssh ?? {});
   return {
     ...{ store: session.store, emit: session.emit, signal: session.signal, networks: session.networks, contexts },
     secrets: openSecrets(options.secrets ?? {}),
+    ssh,
     get snapshots() {
       return session.snapshots;
     },
@@ -78,6 +83,7 @@ export function buildResources(session: Session, { contexts }: BuildInput, optio
       addHosts: (options.addHosts ?? []).map(parseHost),
       limit: pLimit(options.jobs ?? availableParallelism()),
     },
+    [Symbol.dispose]: () => ssh[Symbol.dispose](),
   };
 }
 

@@ -15,7 +15,7 @@ import { findSource } from './copy-sources.ts';
 import type { MountPlace, RunMount } from './run-mounts.ts';
 import type { StageRun } from './stage-run.ts';
 
-type Cache = Omit<MountPlace, 'index'> & { readonly mount: CacheMount };
+type Cache = Omit<MountPlace, 'number'> & { readonly mount: CacheMount };
 
 /** All caches of a step: it takes each once, in one order for all steps, so that two steps never wait for each other. */
 export function cacheMounts(run: StageRun, caches: readonly Cache[]): RunMount {

@@ -17,6 +17,7 @@ export interface BuildResources {
   readonly cache: BuildCache;
   readonly contexts: BuildContexts;
   readonly secrets: Secrets;
+  readonly ssh: SshAgents;
   /** Resolves and, where needed, pulls a base image. Asked once per reference and build. */
   loadBase(reference: string): Promise<Image>;
   /** Opened on the first step that wants a network. */
@@ -30,6 +31,12 @@ export interface BuildResources {
 export interface BuildContexts {
   /** `name`: as in a plan's `StepSource`; undefined: the main one. Opened by the first call, and open until the build ends. */
   open(name: string | undefined): Promise<BuildContext>;
+}
+
+/** SSH agents that the caller gave for RUN --mount=type=ssh and for git. */
+export interface SshAgents {
+  /** Path of an agent's socket; undefined where the caller gave none of that id. Throws SECRET_INVALID. */
+  socketOf(id: string): Promise<string | undefined>;
 }
 
 /** Values that the caller gave for RUN --mount=type=secret and for sources that want a password. They go into no key, message or event. */

@@ -40,7 +40,11 @@ interface Mounting {
 /** Throws DOCKERFILE_SYNTAX, EXPANSION. */
 export function runMounts(run: StageRun, { instruction, sources, expand, cwd }: Mounting): RunMount {
   // What a mount reads from was resolved while planning.
-  const mounts = instruction.mounts.map((text, index) => withTarget(parseMount(text, expand), { cwd, from: sources[index], index }));
+  const parsed = instruction.mounts.map((text) => parseMount(text, expand));
+  const mounts = parsed.map((mount, index) => {
+    const number = parsed.slice(0, index).filter(({ type }) => type === mount.type).length;
+    return withTarget(mount, { cwd, from: sources[index], number });
+  });
   const caches = mounts.flatMap(({ mount, target, from }) => (mount.type === 'cache' ? [{ mount, target, from }] : []));
   const parts = mounts.flatMap(({ mount, ...place }) => (mount.type === 'cache' ? [] : [runMount(run, mount, place)]));
   const scripts = instruction.command.form === 'file' ? [scriptMount(instruction.command)] : [];
@@ -51,26 +55,26 @@ export interface MountPlace {
   /** Absolute. */
   readonly target: string;
   readonly from: StepSource | undefined;
-  /** Among the mounts of the instruction. */
-  readonly index: number;
+  /** Among the step's mounts of its type. */
+  readonly number: number;
 }
 
 function withTarget(
   mount: Mount,
-  { cwd, from, index }: { cwd: string; from: StepSource | undefined; index: number },
+  { cwd, from, number }: Omit<MountPlace, 'target'> & { readonly cwd: string },
 ): MountPlace & { mount: Mount } {
-  const target = path.posix.resolve('/', cwd, mount.target ?? defaultTarget(mount, index));
-  if (target !== '/' && !target.includes('\0')) return { mount, target, from, index };
+  const target = path.posix.resolve('/', cwd, mount.target ?? defaultTarget(mount, number));
+  if (target !== '/' && !target.includes('\0')) return { mount, target, from, number };
   throw new TsbuildError('DOCKERFILE_SYNTAX', `Cannot mount on ${JSON.stringify(mount.target)}: it is the root of the container`, {
     hint: 'Give the mount a target of its own, such as target=/src.',
   });
 }
 
-function defaultTarget(mount: Mount, index: number): string {
+function defaultTarget(mount: Mount, number: number): string {
   return mount.type === 'secret'
     ? path.posix.join('/run/secrets', mount.id)
     : mount.type === 'ssh'
-      ? `/run/buildkit/ssh_agent.${index}`
+      ? `/run/buildkit/ssh_agent.${number}`
       : '';
 }
 

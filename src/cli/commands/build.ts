@@ -6,6 +6,7 @@ import type { Flags, Invocation } from '../command-table.ts';
 import { entitlementOf } from '../entitlement.ts';
 import { keyValues } from '../key-values.ts';
 import { secretsOf } from '../secret-flag.ts';
+import { sshOf } from '../ssh-flag.ts';
 import { printResult } from '../terminal.ts';
 import { withProgress } from '../with-progress.ts';
 
@@ -31,6 +32,7 @@ function choices(flags: Flags, env: Readonly<Record<string, string | undefined>>
     contexts: keyValues('--build-context', flags.buildContext ?? []),
     labels: keyValues('--label', flags.label ?? []),
     allow: (flags.allow ?? []).map(entitlementOf),
+    ssh: sshOf(flags.ssh ?? [], env),
     secrets: secretsOf(flags.secret ?? [], env),
     jobs: jobsOf(flags.jobs),
     network: flags.network as BuildOptions['network'],

@@ -1,6 +1,6 @@
 /** Variables, quotes and escapes of a word. Source: Dockerfile reference "Environment replacement"; the rules of its modifiers are POSIX's and bash's. */
 import { TsbuildError } from '../errors.ts';
-import { findGlob, matchAt, parseGlob, reverseGlob } from './glob.ts';
+import { findGlob, type Glob, matchAt, parseGlob, reverseGlob } from './glob.ts';
 import type { Escape, Word } from './instruction.ts';
 
 /** The value of a variable; undefined if it is not set. */
@@ -46,7 +46,7 @@ interface Reader {
   work: number;
 }
 
-/** `keep`: escapes stay in the text, for a pattern to read them. */
+/** `keep`: escape characters stay in the text; in a pattern a backslash is then read again. */
 type Escapes = 'resolve' | 'keep';
 
 function run(word: Word, lookup: Lookup, options: ExpandOptions): Output {
@@ -59,7 +59,7 @@ function readUntil(reader: Reader, { stop, escapes }: { stop: Stop; escapes: Esc
   const out: Output = { text: '', words: [''] };
   const { word } = reader;
   const plain = plainText(reader.options.escape, stop);
-  const isPattern = escapes === 'keep';
+  const keeps = escapes === 'keep';
   const quotes = reader.options.quotes !== 'literal';
   while (reader.at < word.length) {
     const char = word.charAt(reader.at);
@@ -68,17 +68,17 @@ function readUntil(reader: Reader, { stop, escapes }: { stop: Stop; escapes: Esc
       return out;
     }
     if (quotes && char === "'") add(reader, out, readSingleQuoted(reader));
-    else if (quotes && char === '"') add(reader, out, readDoubleQuoted(reader));
+    else if (quotes && char === '"') add(reader, out, readDoubleQuoted(reader, escapes));
     else if (char === '$') addSplit(reader, out, readDollar(reader));
     else if (char === reader.options.escape) {
       const next = word.charAt(reader.at + 1);
       reader.at += 2;
-      add(reader, out, isPattern ? `\\${next}` : next);
+      add(reader, out, keeps ? char + next : next);
     } else {
       plain.lastIndex = reader.at;
       const text = plain.exec(word)?.[0] ?? char;
       reader.at += text.length;
-      addSplit(reader, out, isPattern && reader.options.escape !== '\\' ? text.replaceAll('\\', '\\\\') : text);
+      addSplit(reader, out, text);
     }
   }
   if (stop !== '') throw fault(reader, stop === '}' ? 'there is no "}" that ends a "${"' : 'there is no second "/" in a "${"');
@@ -122,8 +122,8 @@ function readSingleQuoted(reader: Reader): string {
   return text;
 }
 
-/** Variables are expanded; only `"`, `$` and the escape character can be escaped, other escapes stay as they are. */
-function readDoubleQuoted(reader: Reader): string {
+/** Variables are expanded; only `"`, `$` and the escape character can be escaped, other escapes stay as they are: twice, where escapes are kept. */
+function readDoubleQuoted(reader: Reader, escapes: Escapes): string {
   const { word } = reader;
   const escapeChar = reader.options.escape;
   let text = '';
@@ -142,10 +142,12 @@ function readDoubleQuoted(reader: Reader): string {
       text += readDollar(reader);
       checkSize(reader, text.length);
       from = reader.at;
-    } else if (char === escapeChar && (next === '"' || next === '$' || next === escapeChar)) {
-      text += word.slice(from, reader.at);
+    } else if (char === escapeChar) {
+      const isEscape = next === '"' || next === '$' || next === escapeChar;
+      const written = escapes === 'keep' ? `${char}${isEscape ? '' : char}` : isEscape ? '' : char;
+      text += word.slice(from, reader.at) + written;
       from = reader.at + 1;
-      reader.at += 2;
+      reader.at += isEscape ? 2 : 1;
     } else reader.at++;
   }
   throw fault(reader, 'a double quote is not closed');
@@ -213,11 +215,11 @@ function readDefault(reader: Reader, name: string, { modifier, emptyIsUnset }: D
   });
 }
 
-/** `${v#p}` and `${v%p}`; the sign twice strips the longest match. */
+/** `${v#p}` and `${v%p}`; the sign twice, though it come from a variable, strips the longest match. */
 function readStrip(reader: Reader, name: string, sign: '#' | '%'): string {
-  const isTwice = reader.word.charAt(reader.at) === sign;
-  if (isTwice) reader.at++;
-  const pattern = parseGlob(readUntil(reader, { stop: '}', escapes: 'keep' }).text);
+  const { text } = readUntil(reader, { stop: '}', escapes: 'keep' });
+  const isTwice = text.startsWith(sign);
+  const pattern = globOf(reader, isTwice ? text.slice(1) : text);
   const chars = Array.from(look(reader, name) ?? '');
   const forward = sign === '#';
   const length = matchAt(forward ? pattern : reverseGlob(pattern), forward ? chars : chars.toReversed(), {
@@ -228,29 +230,43 @@ function readStrip(reader: Reader, name: string, sign: '#' | '%'): string {
   return (forward ? chars.slice(length ?? 0) : chars.slice(0, chars.length - (length ?? 0))).join('');
 }
 
-/** `${v/p/r}` and, with two slashes, all matches. */
+/** `${v/p/r}` and, with two slashes, all matches. An empty pattern is found everywhere; escapes stay in the replacement. */
 function readReplace(reader: Reader, name: string): string {
   const isAll = reader.word.charAt(reader.at) === '/';
   if (isAll) reader.at++;
   const pattern = readUntil(reader, { stop: '/', escapes: 'keep' }).text;
-  const replacement = readUntil(reader, { stop: '}', escapes: 'resolve' }).text;
-  const value = look(reader, name) ?? '';
-  if (pattern === '') return value;
-  const glob = parseGlob(pattern);
-  const chars = Array.from(value);
+  const replacement = readUntil(reader, { stop: '}', escapes: 'keep' }).text;
+  const glob = globOf(reader, pattern);
+  const chars = Array.from(look(reader, name) ?? '');
   let text = '';
-  let start = 0;
-  do {
-    const found = findGlob(glob, chars, { start, spend: (amount) => spend(reader, amount) });
+  let end = 0;
+  for (let at = 0; at <= chars.length; at = Math.max(end, at + 1)) {
+    const found = findGlob(glob, chars, { start: at, spend: (amount) => spend(reader, amount) });
     if (found === undefined) break;
-    text += chars.slice(start, found.at).join('') + replacement;
+    text += chars.slice(end, found.at).join('');
+    const match = chars.slice(found.at, found.at + found.length).join('');
+    // Nothing is not found right after something.
+    if (found.at === 0 || found.at + found.length > end) text += isAll ? fillTemplate(replacement, match) : replacement;
     checkSize(reader, text.length);
     spend(reader, replacement.length);
-    start = found.at + found.length;
-    // An empty match cannot be found twice at one place.
-    if (found.length === 0) text += chars[start++] ?? '';
-  } while (isAll && start < chars.length);
-  return text + chars.slice(start).join('');
+    end = found.at + found.length;
+    if (!isAll) break;
+  }
+  return text + chars.slice(end).join('');
+}
+
+function globOf(reader: Reader, pattern: string): Glob {
+  const glob = parseGlob(pattern);
+  if (glob === undefined) throw fault(reader, 'in a pattern a backslash stands before *, ?, /, } or another backslash only');
+  return glob;
+}
+
+/** Where all matches are replaced, `$0` in the replacement is the match, as Go's regexp.Expand has it; there are no other groups. */
+function fillTemplate(template: string, match: string): string {
+  return template.replace(/\$(?:\$|([\p{L}\p{Nd}_]+)|\{([\p{L}\p{Nd}_]+)\})/gu, (all, plain?: string, braced?: string) => {
+    if (all === '$$') return '$';
+    return /^0+$/.test(plain ?? braced ?? '') ? match : '';
+  });
 }
 
 const NAME = /\p{Nd}+|[@*#?\-$!]|[\p{L}_][\p{L}\p{Nd}_]*/uy;

@@ -16,7 +16,8 @@ export type Reach = 'shortest' | 'longest';
 /** Counts comparisons, and throws when there were too many. */
 export type Spend = (amount: number) => void;
 
-export function parseGlob(pattern: string): Glob {
+/** undefined where a backslash stands before a character that needs none. */
+export function parseGlob(pattern: string): Glob | undefined {
   const runs: (string | undefined)[][] = [[]];
   let escaped = false;
   for (const char of pattern) {
@@ -25,14 +26,16 @@ export function parseGlob(pattern: string): Glob {
       escaped = true;
       continue;
     }
+    if (escaped && !ESCAPABLE.has(char)) return undefined;
     if (escaped || (char !== '*' && char !== '?')) run.push(char);
     else if (char === '?') run.push(undefined);
     else runs.push([]);
     escaped = false;
   }
-  if (escaped) runs.at(-1)?.push('\\');
-  return { runs };
+  return escaped ? undefined : { runs };
 }
+
+const ESCAPABLE: ReadonlySet<string> = new Set(['*', '?', '\\', '}', '/']);
 
 /** The same pattern for text read from its end. */
 export function reverseGlob({ runs }: Glob): Glob {

@@ -31,8 +31,12 @@ export function locate(source: DockerfileText, instruction: { readonly range: So
 function findPart(source: DockerfileText, range: SourceRange, part: SourcePart): SourceRange | undefined {
   const lines = splitLines(source.text).slice(range.startLine - 1, range.endLine);
   const [head] = segment({ ...source, lines });
-  // Without its `<<` a heredoc's marker is a plain word of the same width.
-  const snippet = lines.slice(0, head?.headEndLine).join('\n').replaceAll('<<', '__');
+  // Without its `<<` a heredoc's marker is a plain word of the same width; a carriage return alone ends no line for us.
+  const snippet = lines
+    .slice(0, head?.headEndLine)
+    .join('\n')
+    .replaceAll('<<', '__')
+    .replace(/\r(?!\n)/g, ' ');
   if (snippet.length > FINE_LENGTH_MAX) return undefined;
   const found = searchTree(`# escape=${source.escape}\n${snippet}`, part);
   if (found === undefined) return undefined;

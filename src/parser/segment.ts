@@ -169,7 +169,12 @@ function readBody(source: SourceLines, { marker, head, start }: BodyRequest): { 
     }
     if (nearMiss === undefined && line.trim() === marker.name) nearMiss = next + 1;
   }
-  const range = { startLine: head.startLine, startColumn: head.startColumn, endLine: head.endLine, endColumn: head.line.length };
+  const range = {
+    startLine: head.startLine,
+    startColumn: head.startColumn,
+    endLine: head.endLine,
+    endColumn: (source.lines[head.endLine - 1] ?? '').trimEnd().length,
+  };
   throw new TsbuildError(
     'DOCKERFILE_SYNTAX',
     `Cannot find the end of heredoc ${marker.name.slice(0, 80)}: no line below is exactly ${marker.name.slice(0, 80)}`,

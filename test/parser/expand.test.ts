@@ -45,13 +45,15 @@ test('expandWord takes the backtick as escape where a directive says so', () => 
   const expand = (word: string) => expandWord(word, (name) => (name === 'v' ? 'x' : undefined), { escape: '`' });
   assert.equal(expand('C:\\$v\\`$v'), 'C:\\x\\$v');
   assert.equal(expand('"`$v\\"'), '$v\\');
+  // In a pattern it escapes nothing, and a backslash still does.
+  assert.throws(() => expandWord('${p##*\\}', () => 'C:\\a\\b', { escape: '`' }), expansionError('a backslash stands before'));
   assert.equal(
-    expandWord('${p##*\\}', () => 'C:\\a\\b', { escape: '`' }),
+    expandWord('${p##*\\\\}', () => 'C:\\a\\b', { escape: '`' }),
     'b',
   );
   assert.equal(
     expandWord('${p#`*}', () => '*b', { escape: '`' }),
-    'b',
+    '*b',
   );
 });
 

@@ -41,6 +41,7 @@ export const ERROR_CODES = {
   ARCHIVE_INVALID: 'An archive that ADD unpacks, or that is the build context, is malformed or hostile',
   REFERENCE_INVALID: 'Not an image reference',
   PLATFORM_NOT_FOUND: 'An image has no manifest for this platform',
+  EMULATOR_MISSING: 'This machine cannot run programs of another architecture',
   RUN_FAILED: 'The command of a RUN exited with a code other than 0',
   RUN_KILLED: 'The command of a RUN was killed by a signal',
   RUN_NOT_STARTED: 'The command of a RUN could not be started',
@@ -96,6 +97,13 @@ export class TsbuildError extends Error {
     if (this.location === undefined && location !== undefined) {
       Object.defineProperty(this, 'location', { value: location, enumerable: true });
     }
+    return this;
+  }
+
+  /** The same error with one more sentence of advice. */
+  hinted(sentence: string): this {
+    const value = this.hint === undefined ? sentence : `${this.hint} ${sentence}`;
+    Object.defineProperty(this, 'hint', { value, enumerable: true });
     return this;
   }
 }

@@ -1,9 +1,18 @@
 /** The public API: `build()` is the whole pipeline on one screen; what else the command line does stands beside it. */
 import { assembleResult } from './builder/execute/assemble-result.ts';
 import { executePlan } from './builder/execute/execute-plan.ts';
-import { planBuild } from './builder/plan/plan-build.ts';
-import { announce, type BuildOptions, type BuildResult, buildResources, exportImage, imageNames, planOptions } from './operations/build.ts';
+import {
+  announce,
+  type BuildOptions,
+  type BuildResult,
+  baseImages,
+  buildResources,
+  exportImage,
+  imageNames,
+  planOptions,
+} from './operations/build.ts';
 import { openBuildInput } from './operations/build-input.ts';
+import { planWithImages } from './operations/plan.ts';
 import { parseDockerfile } from './parser/parse-dockerfile.ts';
 import { openSession } from './session.ts';
 
@@ -16,9 +25,10 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   await using session = await openSession(options);
   await using input = await openBuildInput(session, options);
   const dockerfile = parseDockerfile(input.dockerfile.text, input.dockerfile);
-  const plan = planBuild(dockerfile, planOptions(session, input, options));
+  const bases = baseImages(session, options);
+  const plan = await planWithImages(dockerfile, bases, planOptions(session, input, options));
   await announce(session, plan, options);
-  using resources = buildResources(session, input, options);
+  using resources = buildResources(session, input, { ...options, bases });
   const result = await executePlan(plan, resources);
   const image = await assembleResult(resources, result, options.labels ?? {});
   return await exportImage(session, image, { names, push: options.push === true });

@@ -30,6 +30,8 @@ export interface RunIngredients {
   readonly network: string;
   /** `sandbox` or `insecure`. */
   readonly security: string;
+  /** What the command runs as, such as `linux/amd64`. */
+  readonly platform: string;
   /** Names from --add-host; their addresses do not count. */
   readonly hostNames: readonly string[];
   /** Where what is mounted, ids of secrets, what is read through mounts; values of secrets and contents of caches never. */

@@ -33,27 +33,54 @@ const INDEX_DEPTH_MAX = 8;
  * a blob is missing.
  */
 export async function loadImage(store: BlobSource, descriptor: Descriptor, platform: Platform): Promise<Image> {
+  return needPlatform(await loadAnyImage(store, descriptor, platform), platform);
+}
+
+/** As `loadImage`, but a manifest that no index chose is taken for what it is, whatever the platform. */
+export async function loadAnyImage(store: BlobSource, descriptor: Descriptor, platform: Platform): Promise<Image> {
+  const image = await findImage(store, descriptor, platform);
+  if (image !== undefined) return image;
+  throw new TsbuildError('STORE_INVALID', `Cannot use image ${descriptor.digest}: its manifest or config is not in the store`, {
+    hint: 'Pull or build the image again.',
+  });
+}
+
+/** As `loadAnyImage`; undefined where the store lacks a document, as it may of an index of which another platform was pulled. */
+export async function findImage(store: BlobSource, descriptor: Descriptor, platform: Platform): Promise<Image | undefined> {
   let at = descriptor;
   for (let depth = 0; depth <= INDEX_DEPTH_MAX; depth++) {
+    if (!store.content.has(at.digest)) return undefined;
     const subject = `manifest ${at.digest}`;
     const document = parseManifestDocument(await readDocument(store, at, MANIFEST_BYTES_MAX), at.mediaType, subject);
-    if (document.kind === 'manifest') return readImage(store, { ...at, manifest: document.manifest }, platform);
+    if (document.kind === 'manifest') return await readImage(store, { ...at, manifest: document.manifest });
     at = chooseManifest(document.index, platform, `image ${descriptor.digest}`);
   }
   return invalid(`index ${descriptor.digest}`, `it nests deeper than ${INDEX_DEPTH_MAX}`);
 }
 
-async function readImage(store: BlobSource, found: Descriptor & { manifest: Manifest }, platform: Platform): Promise<Image> {
+/** The image, if it is for `platform`. Throws PLATFORM_NOT_FOUND. */
+export function needPlatform(image: Image, platform: Platform): Image {
+  const found = normalizePlatform(image.config);
+  const wanted = normalizePlatform(platform);
+  if (found.os === wanted.os && found.architecture === wanted.architecture) return image;
+  throw new TsbuildError(
+    'PLATFORM_NOT_FOUND',
+    `Cannot use image ${image.descriptor.digest} for ${formatPlatform(wanted)}: it is for ${formatPlatform(found)}`,
+  );
+}
+
+async function readImage(store: BlobSource, found: Descriptor & { manifest: Manifest }): Promise<Image | undefined> {
   const { manifest, ...descriptor } = found;
   const { config: configDescriptor, layers } = manifest;
   const subject = `config ${configDescriptor.digest}`;
   if (configDescriptor.mediaType !== MEDIA_TYPE.config && configDescriptor.mediaType !== MEDIA_TYPE.dockerConfig) {
     invalid(`manifest ${descriptor.digest}`, `its config is ${configDescriptor.mediaType}, so it is no container image`);
   }
+  if (!store.content.has(configDescriptor.digest)) return undefined;
   const config = parseImageConfig(await readDocument(store, configDescriptor, CONFIG_BYTES_MAX), subject);
   const diffIds = config.rootfs.diff_ids;
   if (diffIds.length !== layers.length) invalid(subject, `it lists ${diffIds.length} layers, its manifest ${layers.length}`);
-  checkPlatform(descriptor, config, platform);
+  checkPlatform(descriptor, config);
   const { mediaType, digest, size } = descriptor;
   return {
     descriptor: { mediaType, digest, size },
@@ -63,14 +90,12 @@ async function readImage(store: BlobSource, found: Descriptor & { manifest: Mani
 }
 
 /** The index may say one thing and the config another: then neither is believed. */
-function checkPlatform(descriptor: Descriptor, config: ImageConfig, wanted: Platform): void {
+function checkPlatform(descriptor: Descriptor, config: ImageConfig): void {
   const found = normalizePlatform(config);
   const named = descriptor.platform === undefined ? undefined : normalizePlatform(descriptor.platform);
   if (named !== undefined && (named.os !== found.os || named.architecture !== found.architecture)) {
     invalid(`manifest ${descriptor.digest}`, `its index says ${formatPlatform(named)}, its config ${formatPlatform(found)}`);
   }
-  const { os, architecture } = normalizePlatform(wanted);
-  if (found.os !== os || found.architecture !== architecture) throw notForPlatform(descriptor, wanted, found);
 }
 
 /** The blob of a descriptor, whose size is checked before its bytes are read. */
@@ -80,9 +105,4 @@ async function readDocument(store: BlobSource, descriptor: Descriptor, maxBytes:
     throw new TsbuildError('DIGEST_MISMATCH', `Cannot use blob ${descriptor.digest}: expected ${descriptor.size} bytes, found ${size}`);
   }
   return store.content.read(descriptor.digest, { maxBytes });
-}
-
-function notForPlatform({ digest }: Descriptor, wanted: Platform, found: Platform): TsbuildError {
-  const platform = formatPlatform(normalizePlatform(wanted));
-  return new TsbuildError('PLATFORM_NOT_FOUND', `Cannot use image ${digest} for ${platform}: it is for ${formatPlatform(found)}`);
 }

@@ -1,15 +1,14 @@
-/** A registry's image → the store: blobs first, the reference last. */
+/** A registry's image → the store: documents, layers, and the reference last. */
 import type { Emit } from '../events.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { invalid } from '../oci/json-fields.ts';
 import { CONFIG_BYTES_MAX } from '../oci/parse-config.ts';
-import { parseManifestDocument } from '../oci/parse-manifest.ts';
 import type { Platform } from '../oci/platform.ts';
 import { formatReference, type Reference } from '../oci/reference.ts';
 import type { RegistryClient } from '../registry/registry-client.ts';
 import type { Store } from '../store/open-store.ts';
 import { forEachLimited } from './for-each-limited.ts';
-import { type Image, loadImage } from './image.ts';
+import { type Image, loadAnyImage, needPlatform } from './image.ts';
 import { transferProgress } from './transfer-progress.ts';
 
 export interface PullSession {
@@ -21,29 +20,58 @@ export interface PullSession {
 
 const PARALLEL_BLOBS = 4;
 
-/**
- * Asks the registry what `reference` is now, fetches what the store lacks and points the reference to the manifest of
- * `platform`. Each byte is verified before the reference moves; a failed pull changes no reference.
- */
+/** What a reference is in its registry, or in the store: documents are here, layers perhaps not. */
+export interface ResolvedImage {
+  readonly image: Image;
+  /** What the reference names: the manifest, or the index that leads to it. */
+  readonly root: Descriptor;
+  /** Whose repository has the layers. */
+  readonly reference: Reference;
+}
+
+/** Fetches the image that the registry has for `platform` now and points `reference` to it. A failed pull changes no reference. */
 export async function pullImage(session: PullSession, reference: Reference, platform: Platform): Promise<Image> {
-  const { store, registry, emit, signal } = session;
-  const { manifestBytes, descriptor } = await registry.resolve(reference, platform);
+  const resolved = await resolveImage(session, reference, platform);
+  needPlatform(resolved.image, platform);
+  return await nameImage(session, resolved);
+}
+
+/**
+ * Asks the registry what `reference` is now and stores manifest and config of `platform`, with the indexes that led
+ * there; no layer, and no reference moves. An image that comes in one platform only is taken for what it is.
+ */
+export async function resolveImage(session: PullSession, reference: Reference, platform: Platform): Promise<ResolvedImage> {
+  const { store, registry } = session;
+  const { manifest, manifestBytes, descriptor, indexes } = await registry.resolve(reference, platform);
+  const { config } = manifest;
   const name = formatReference(reference);
-  const document = parseManifestDocument(manifestBytes, descriptor.mediaType, `manifest ${descriptor.digest} of ${name}`);
-  if (document.kind === 'index') return invalid(`index ${descriptor.digest} of ${name}`, 'a manifest was asked for');
-  const { config, layers } = document.manifest;
   if (config.size > CONFIG_BYTES_MAX) invalid(`config ${config.digest} of ${name}`, `it is larger than ${CONFIG_BYTES_MAX} bytes`);
-  const blobs = new Map([config, ...layers].map((blob) => [blob.digest, blob]));
-  await forEachLimited(blobs.values(), { limit: PARALLEL_BLOBS, signal }, (blob, either) =>
-    fetchBlob({ store, registry, emit, signal: either }, reference, blob),
-  );
+  await fetchBlob(session, reference, config);
+  for (const { bytes } of indexes) await store.content.put(bytes);
   const stored = await store.content.put(manifestBytes);
   if (stored.digest !== descriptor.digest) throw new Error(`The registry client gave ${stored.digest} for ${descriptor.digest}`);
-  const image = await loadImage(store, descriptor, platform);
-  const { registry: host, repository } = reference;
-  for (const { digest } of blobs.values()) await store.origins.add(digest, { registry: host, repository });
-  await store.images.set(name, image.descriptor);
+  return { image: await loadAnyImage(store, descriptor, platform), root: indexes[0]?.descriptor ?? descriptor, reference };
+}
+
+/** Fetches the layers that the store lacks and points the reference to what it named when it was resolved. */
+export async function nameImage(session: PullSession, { image, root, reference }: ResolvedImage): Promise<Image> {
+  await fetchLayers(session, { image, reference });
+  const { store } = session;
+  const { registry, repository } = reference;
+  for (const { digest } of [image.manifest.config, ...image.manifest.layers]) await store.origins.add(digest, { registry, repository });
+  await store.images.set(formatReference(reference), root);
   return image;
+}
+
+/** Each layer once, verified; those that are there are not asked for. */
+export async function fetchLayers(
+  { store, registry, emit, signal }: PullSession,
+  { image, reference }: Pick<ResolvedImage, 'image' | 'reference'>,
+): Promise<void> {
+  const layers = new Map(image.manifest.layers.map((layer) => [layer.digest, layer]));
+  await forEachLimited(layers.values(), { limit: PARALLEL_BLOBS, signal }, (layer, either) =>
+    fetchBlob({ store, registry, emit, signal: either }, reference, layer),
+  );
 }
 
 async function fetchBlob({ store, registry, emit, signal }: PullSession, reference: Reference, blob: Descriptor): Promise<void> {

@@ -1,18 +1,101 @@
-/** The image that a FROM, a COPY --from or `tsbuild run` names: out of the store, or pulled into it. */
-import type { Image } from '../images/image.ts';
-import { loadImage } from '../images/image.ts';
+/** The images that a FROM, a COPY --from or `tsbuild run` names: out of the store, or resolved and pulled into it. */
+import { findImage, type Image } from '../images/image.ts';
 import { importLayout } from '../images/import-layout.ts';
-import { pullImage } from '../images/pull-image.ts';
+import { fetchLayers, nameImage, type ResolvedImage, resolveImage } from '../images/pull-image.ts';
+import type { Digest } from '../oci/digest.ts';
+import { formatPlatform, type Platform } from '../oci/platform.ts';
 import { parseReference } from '../oci/reference.ts';
 import type { Session } from '../session.ts';
+
+/**
+ * The images of one command. A name means one digest from the first question to the last, whatever its tag does
+ * meanwhile, on every platform. An image that comes in one platform only is taken for what it is.
+ */
+export interface BaseImages {
+  /** Manifest and config, no layers. Throws PLATFORM_NOT_FOUND and the registry's errors. */
+  resolve(name: string, platform: Platform): Promise<Image>;
+  /** The same image with its layers in the store. */
+  load(name: string, platform: Platform): Promise<Image>;
+}
+
+interface Found {
+  readonly image: Image;
+  /** What the name stands for: a manifest, or an index. */
+  readonly root: Digest;
+  /** Sees to the layers; what came from a registry is named in the store then. */
+  load(): Promise<Image>;
+}
 
 /** What a named context puts in the place of an image's name. */
 const LAYOUT = 'oci-layout://';
 
-/** `first: 'store'` asks the registry only for what the store lacks. Throws IMAGE_NOT_FOUND and the registry's errors. */
-export async function baseImage(session: Session, name: string, first: 'store' | 'registry'): Promise<Image> {
-  if (name.startsWith(LAYOUT)) return await importLayout(session, name.slice(LAYOUT.length), session.platform);
+/** `first: 'store'` asks the registry only for what the store lacks. */
+export function openBaseImages(session: Session, first: 'store' | 'registry'): BaseImages {
+  const resolved = new Map<string, Promise<Found>>();
+  const loaded = new Map<string, Promise<Image>>();
+  const roots = new Map<string, Promise<Digest | undefined>>();
+  const find = (name: string, platform: Platform): Promise<Found> =>
+    once(resolved, `${formatPlatform(platform)} ${name}`, async () => {
+      const before = roots.get(name);
+      const finding =
+        before === undefined ? findBase(session, { name, platform, first }) : findAgain(session, before, { name, platform, first });
+      // Whoever comes next waits for the name's digest.
+      const root = finding.then((found) => found.root);
+      if (before === undefined)
+        roots.set(
+          name,
+          root.catch(() => undefined),
+        );
+      return await finding;
+    });
+  return {
+    resolve: async (name, platform) => (await find(name, platform)).image,
+    load: (name, platform) => once(loaded, `${formatPlatform(platform)} ${name}`, async () => await (await find(name, platform)).load()),
+  };
+}
+
+function once<T>(running: Map<string, Promise<T>>, key: string, start: () => Promise<T>): Promise<T> {
+  const promise = running.get(key) ?? start();
+  running.set(key, promise);
+  return promise;
+}
+
+interface Wanted {
+  readonly name: string;
+  readonly platform: Platform;
+  readonly first: 'store' | 'registry';
+  /** What the name stood for when another platform of it was asked for. */
+  readonly known?: Digest | undefined;
+}
+
+async function findAgain(session: Session, root: Promise<Digest | undefined>, wanted: Wanted): Promise<Found> {
+  return await findBase(session, { ...wanted, known: await root });
+}
+
+async function findBase(session: Session, { name, platform, known, first }: Wanted): Promise<Found> {
+  if (name.startsWith(LAYOUT)) return whole(await importLayout(session, name.slice(LAYOUT.length), platform));
   const stored = first === 'store' ? session.store.images.resolve(name) : undefined;
-  if (stored !== undefined) return await loadImage(session.store, stored.descriptor, session.platform);
-  return await pullImage(session, parseReference(name), session.platform);
+  const image = stored && (await findImage(session.store, stored.descriptor, platform));
+  const reference = parseReference(stored?.name ?? name);
+  if (stored !== undefined && image !== undefined) {
+    return { image, root: stored.descriptor.digest, load: async () => await loadStored(session, { image, reference }) };
+  }
+  // An index in the store may have been pulled for another platform: its registry has the rest of it.
+  const digest = stored?.descriptor.digest ?? known;
+  // By digest, where it is known, since a tag may move.
+  const resolved = await resolveImage(session, digest === undefined ? reference : { ...reference, digest }, platform);
+  const found = { ...resolved, reference };
+  return { image: found.image, root: found.root.digest, load: async () => await nameImage(session, found) };
+}
+
+function whole(image: Image): Found {
+  return { image, root: image.descriptor.digest, load: async () => image };
+}
+
+/** A build that failed, or was for another platform, may have left the documents without the layers. */
+async function loadStored(session: Session, found: Pick<ResolvedImage, 'image' | 'reference'>): Promise<Image> {
+  const { image } = found;
+  const isWhole = image.manifest.layers.every(({ digest, size }) => session.store.content.size(digest) === size);
+  if (!isWhole) await fetchLayers(session, found);
+  return image;
 }

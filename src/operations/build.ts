@@ -14,8 +14,9 @@ import type { Digest } from '../oci/digest.ts';
 import type { ImageConfig } from '../oci/image-config.ts';
 import { formatReference, parseNewName, type Reference } from '../oci/reference.ts';
 import { parseHost } from '../sandbox/network/hosts-file.ts';
+import { runnableArchitectures } from '../sandbox/runnable-architectures.ts';
 import type { CommonOptions, Session } from '../session.ts';
-import { baseImage } from './base-image.ts';
+import { type BaseImages, openBaseImages } from './base-image.ts';
 import type { BuildInput, InputOptions } from './build-input.ts';
 import { warnOfFindings } from './check.ts';
 import { openSecrets, type SecretSource } from './secrets.ts';
@@ -64,7 +65,11 @@ export function imageNames(options: BuildOptions): readonly Reference[] {
 }
 
 /** What executing a plan needs, out of a session, what is read, and the caller's choices. Dispose it with the session. */
-export function buildResources(session: Session, { contexts }: BuildInput, options: BuildOptions): BuildResources & Disposable {
+export function buildResources(
+  session: Session,
+  { contexts }: BuildInput,
+  options: BuildOptions & { readonly bases: BaseImages },
+): BuildResources & Disposable {
   const ssh = openSshAgents(options.ssh ?? {});
   return {
     ...{ store: session.store, emit: session.emit, signal: session.signal, networks: session.networks, contexts },
@@ -76,7 +81,7 @@ export function buildResources(session: Session, { contexts }: BuildInput, optio
     get cache() {
       return session.cache;
     },
-    loadBase: async (reference) => await baseImage(session, reference, options.pull === true ? 'registry' : 'store'),
+    loadBase: async ({ reference, platform }) => await options.bases.load(reference, platform),
     options: {
       cache: options.noCache === true ? 'ignore' : 'use',
       network: options.network ?? 'default',
@@ -87,11 +92,18 @@ export function buildResources(session: Session, { contexts }: BuildInput, optio
   };
 }
 
+/** Where base images come from. */
+export function baseImages(session: Session, options: BuildOptions): BaseImages {
+  return openBaseImages(session, options.pull === true ? 'registry' : 'store');
+}
+
 /** What planning needs to know of the caller: the target, arguments, platforms. */
-export function planOptions(session: Session, { named: contexts }: BuildInput, options: BuildOptions): PlanOptions {
+export function planOptions(session: Session, { named: contexts }: BuildInput, options: BuildOptions): Omit<PlanOptions, 'images'> {
   const buildArgs = new Map(Object.entries(options.buildArgs ?? {}));
   const allowed = new Set<Entitlement>([...(options.allow ?? []), ...(options.network === 'host' ? ['network.host' as const] : [])]);
-  return { target: options.target, buildArgs, platform: session.platform, buildPlatform: session.platform, contexts, allowed };
+  const { platform } = session;
+  const { target } = options;
+  return { target, buildArgs, platform, buildPlatform: platform, contexts, allowed, runnable: runnableArchitectures(platform) };
 }
 
 /** Says what will be done, and what the Dockerfile's author may not have meant. Throws CHECK_FAILED where that is an error. */

@@ -10,7 +10,7 @@ import { hidesWhole } from '../context/ignore-file.ts';
 import type { DockerfileText } from '../context/read-dockerfile.ts';
 import { readIgnoreFile } from '../context/read-ignore-file.ts';
 import { TsbuildError } from '../errors.ts';
-import { loadImage } from '../images/image.ts';
+import { findImage, needPlatform } from '../images/image.ts';
 import { platformOf } from '../oci/platform.ts';
 import type { Dockerfile, FromInstruction } from '../parser/instruction.ts';
 import { type LintWarning, lintDockerfile, lintOptionsOf } from '../parser/lint/lint-dockerfile.ts';
@@ -124,7 +124,9 @@ async function imageFacts({ store, platform }: Session, names: readonly string[]
     try {
       const stored = store.images.resolve(name);
       if (stored === undefined) continue;
-      const { config } = (await loadImage(store, stored.descriptor, platform)).config;
+      const image = await findImage(store, stored.descriptor, platform);
+      if (image === undefined) continue;
+      const { config } = needPlatform(image, platform).config;
       facts.set(name, { env: config?.Env ?? [], hasShell: (config?.Shell ?? []).length > 0, isForOtherPlatform: false });
     } catch (error) {
       // Whatever is wrong with a name or an image is told when it is used.
@@ -146,8 +148,9 @@ function ignoreTest(options: CheckOptions): ((file: string) => boolean) | undefi
 /** undefined where a build would at least begin; what tsbuild does not have yet, or a build has to allow, is no fault of the Dockerfile. */
 function planFault(dockerfile: Dockerfile, options: CheckOptions): TsbuildError | undefined {
   try {
+    const { buildArgs, platform, buildPlatform } = inputOf(options);
     const contexts = plannedContexts(namedSources(options.contexts ?? {}));
-    planBuild(dockerfile, { ...inputOf(options), target: options.target, contexts });
+    planBuild(dockerfile, { buildArgs, platform, buildPlatform, target: options.target, contexts });
     return undefined;
   } catch (error) {
     if (!(error instanceof TsbuildError)) throw error;

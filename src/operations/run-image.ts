@@ -3,11 +3,12 @@ import { inContainer } from '../builder/execute/in-container.ts';
 import { makeWorkdir, ownerOfProcess } from '../builder/execute/workdir-step.ts';
 import { cleanWorkdir } from '../builder/plan/config-patch.ts';
 import { TsbuildError } from '../errors.ts';
+import { needPlatform } from '../images/image.ts';
 import { unpackImage } from '../images/unpack-image.ts';
 import type { ContainerConfig } from '../oci/image-config.ts';
 import { needPrivilege } from '../sandbox/privilege.ts';
 import { type CommonOptions, openSession } from '../session.ts';
-import { baseImage } from './base-image.ts';
+import { openBaseImages } from './base-image.ts';
 
 export interface RunOptions extends CommonOptions {
   readonly name: string;
@@ -33,7 +34,7 @@ export interface RunResult {
 export async function runImage(options: RunOptions): Promise<RunResult> {
   needPrivilege();
   await using session = await openSession(options);
-  const image = await baseImage(session, options.name, 'store');
+  const image = needPlatform(await openBaseImages(session, 'store').load(options.name, session.platform), session.platform);
   const config = image.config.config ?? {};
   const top = image.manifest.layers.length === 0 ? undefined : await unpackImage(session, image);
   const active = session.snapshots.prepare(top);

@@ -4,10 +4,10 @@ import { openInput } from '../context/open-input.ts';
 import { saveImages } from '../exporters/oci-archive.ts';
 import { pushImage as pushStored } from '../exporters/registry-exporter.ts';
 import { importRootfs } from '../images/import-image.ts';
+import { pullImage as pullFrom } from '../images/pull-image.ts';
 import type { Digest } from '../oci/digest.ts';
 import { familiarName, parseNewName, parseReference } from '../oci/reference.ts';
 import { type CommonOptions, openSession } from '../session.ts';
-import { baseImage } from './base-image.ts';
 import { storedImage } from './images.ts';
 
 export interface TransferResult {
@@ -22,7 +22,7 @@ type Named = CommonOptions & { readonly name: string };
 /** Fetches the image that `name` means in its registry now, for this machine's platform. */
 export async function pullImage(options: Named): Promise<TransferResult> {
   await using session = await openSession(options);
-  const { descriptor } = await baseImage(session, options.name, 'registry');
+  const { descriptor } = await pullFrom(session, parseReference(options.name), session.platform);
   return { digest: descriptor.digest, name: familiarName(parseReference(options.name)) };
 }
 

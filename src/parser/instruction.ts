@@ -148,8 +148,8 @@ interface CopyBase extends InstructionBase {
 
 export interface CopyInstruction extends CopyBase {
   readonly kind: 'copy';
-  /** Stage name, index or image as written; never expanded. */
-  readonly from: string | undefined;
+  /** Stage name, index or image; its variables are expanded while planning. */
+  readonly from: Word | undefined;
   readonly parents: boolean;
 }
 

@@ -13,12 +13,6 @@ const ADD_FLAGS = { ...COMMON_FLAGS, checksum: 'string', 'keep-git-dir': 'boolea
 
 export function parseCopy(raw: RawInstruction): CopyInstruction {
   const { from, parents, link, 'if-exists': ifExists, ...flags } = readFlags(raw, COPY_FLAGS);
-  if (from?.includes('$')) {
-    throw syntaxError(raw, `Cannot use ${JSON.stringify(from.slice(0, 200))} in COPY --from: variables are not expanded there`, {
-      part: { kind: 'flag', name: 'from' },
-      hint: 'Give the image a name with FROM ... AS name, where variables are expanded, and copy from that name.',
-    });
-  }
   const place = from === '' ? undefined : from;
   const switches = { link: link ?? false, parents: parents ?? false, ifExists: ifExists ?? false };
   return { kind: 'copy', ...baseOf(raw), ...parsePaths(raw), ...flags, from: place, ...switches };

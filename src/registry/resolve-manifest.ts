@@ -17,6 +17,8 @@ export interface ResolvedManifest {
   /** Exactly as the registry sent them: `descriptor.digest` is theirs. */
   readonly manifestBytes: Buffer;
   readonly descriptor: Descriptor;
+  /** The indexes that led to it, the one that the reference names first. */
+  readonly indexes: readonly { readonly descriptor: Descriptor; readonly bytes: Buffer }[];
 }
 
 /** What is known of a document before it is fetched. */
@@ -32,6 +34,7 @@ const NESTING_MAX = 3;
 export async function resolveManifest(requester: Requester, reference: Reference, platform: Platform): Promise<ResolvedManifest> {
   const subject = formatReference(reference);
   let expected: Expected | undefined = reference.digest === undefined ? undefined : { digest: reference.digest };
+  const indexes: ResolvedManifest['indexes'][number][] = [];
   for (let depth = 0; depth <= NESTING_MAX; depth += 1) {
     const { bytes, document } = await fetchManifest(requester, reference, expected);
     if (document.kind === 'manifest') {
@@ -42,8 +45,9 @@ export async function resolveManifest(requester: Requester, reference: Reference
         size: bytes.length,
         ...(expected?.platform === undefined ? {} : { platform: expected.platform }),
       };
-      return { manifest: document.manifest, manifestBytes: bytes, descriptor };
+      return { manifest: document.manifest, manifestBytes: bytes, descriptor, indexes };
     }
+    indexes.push({ descriptor: { mediaType: document.index.mediaType, digest: digestOf(bytes), size: bytes.length }, bytes });
     expected = chooseManifest(document.index, platform, subject);
   }
   throw new TsbuildError('IMAGE_INVALID', `Cannot use ${subject}: its indexes are nested more than ${NESTING_MAX} deep`);

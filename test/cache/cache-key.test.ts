@@ -9,6 +9,7 @@ const RUN: RunIngredients = {
   env: ['A=1', 'B=2'],
   cwd: '/',
   user: '',
+  platform: 'linux/amd64',
   network: 'default',
   security: 'sandbox',
   hostNames: [],

@@ -64,7 +64,7 @@ describe('bad input ends with one message', () => {
   });
 
   test('what this version lacks ends with the line, never in silence', async () => {
-    const message = await failing({ Dockerfile: 'FROM busybox\nONBUILD RUN true\n' });
+    const message = await failing({ Dockerfile: 'FROM busybox\nRUN --device=x true\n' });
     assert.match(message, /ERR_TSBUILD_UNSUPPORTED/);
     assert.match(message, /Dockerfile:2/);
   });

@@ -41,13 +41,13 @@ export async function assembleResult(
   const config: ImageConfig = {
     created: history.at(-1)?.created ?? NO_TIME,
     ...(state.author === undefined ? {} : { author: state.author }),
-    ...state.platform,
+    ...state.imagePlatform,
     config: { ...state.config, ...labelled(state, labels) },
     rootfs: { type: 'layers', diff_ids: layers.map(({ diffId }) => diffId) },
     history,
   };
   const descriptor = await assembleImage(resources.store, { config, layers });
-  const { manifest } = await loadImage(resources.store, descriptor, state.platform);
+  const { manifest } = await loadImage(resources.store, descriptor, state.imagePlatform);
   return { descriptor, imageId: manifest.config.digest, config, size: imageSize(resources.store, descriptor) };
 }
 

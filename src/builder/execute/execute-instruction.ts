@@ -2,13 +2,13 @@
 
 import { stepKey } from '../../cache/cache-key.ts';
 import type { StepEndEvent } from '../../events.ts';
-import { expandWord } from '../../parser/expand.ts';
 import type { ArgInstruction, FromInstruction } from '../../parser/instruction.ts';
-import { isVariableName, resolveArg } from '../plan/build-args.ts';
+import { isVariableName } from '../plan/build-args.ts';
 import type { StageInstruction, Step } from '../plan/build-plan.ts';
 import { cleanWorkdir, patchConfig } from '../plan/config-patch.ts';
 import { expandInstruction } from '../plan/expand-instruction.ts';
 import { historyEntry } from '../plan/history.ts';
+import { resolveDeclarations } from '../plan/stage-variables.ts';
 import { cachedStep, type StepResult } from './cached-step.ts';
 import { copyStep } from './copy-step.ts';
 import { runStep } from './run-step.ts';
@@ -95,14 +95,11 @@ function withVariables(
 function withArgs(run: StageRun, state: StageState, instruction: ArgInstruction): { state: StageState; instruction: ArgInstruction } {
   const variables = new Map(state.variables);
   const args = new Map(state.args);
-  const expand = (word: string) => expandWord(word, (name) => variables.get(name), { escape: run.plan.dockerfile.escape });
-  const declarations = instruction.declarations.map((declaration) => {
-    const { key } = declaration;
-    const value = resolveArg(declaration, run.plan.args, expand);
+  const declarations = resolveDeclarations(instruction, state.variables, { args: run.plan.args, escape: run.plan.dockerfile.escape });
+  for (const { key, value } of declarations) {
     args.set(key, value ?? '');
     if (value !== undefined && isVariableName(key)) variables.set(key, value);
-    return { key, value };
-  });
+  }
   return { state: { ...state, variables, args }, instruction: { ...instruction, declarations } };
 }
 

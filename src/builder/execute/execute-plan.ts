@@ -1,6 +1,6 @@
 /** Runs a build plan: independent stages at the same time, each once, and only what the target needs. */
 import { TsbuildError } from '../../errors.ts';
-import type { BuildPlan, Stage, StepSource } from '../plan/build-plan.ts';
+import { type BuildPlan, imageKey, type Stage, type StepSource } from '../plan/build-plan.ts';
 import { contextState, executeStage, imageState } from './execute-stage.ts';
 import type { BuildResources } from './resources.ts';
 import type { StageRun } from './stage-run.ts';
@@ -48,7 +48,7 @@ function finishedSource(run: StageRun, source: StepSource, once: Once): Promise<
     case 'stage':
       return once(source.index, () => executeStage(run, stageAt(run.plan, source.index)));
     case 'image':
-      return once(`image ${source.reference}`, () => imageState(run, source.reference));
+      return once(`image ${imageKey(source)}`, () => imageState(run, source));
     case 'context':
       return once(`context ${source.name}`, () => contextState(run, source.name));
   }

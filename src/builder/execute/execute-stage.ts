@@ -3,18 +3,16 @@ import { baseKey } from '../../cache/cache-key.ts';
 import { TsbuildError } from '../../errors.ts';
 import type { StepEndEvent, StepLabel } from '../../events.ts';
 import type { Image } from '../../images/image.ts';
-import type { Platform } from '../../oci/platform.ts';
+import { normalizePlatform } from '../../oci/platform.ts';
 import { familiarName, parseReference } from '../../oci/reference.ts';
 import type { CopyInstruction } from '../../parser/instruction.ts';
-import type { Stage, Step } from '../plan/build-plan.ts';
+import type { ImageSource, Stage, Step } from '../plan/build-plan.ts';
+import { DEFAULT_PATH, parseEnv } from '../plan/stage-variables.ts';
 import { copyStep } from './copy-step.ts';
 import { executeInstruction } from './execute-instruction.ts';
 import type { LayerSource } from './files.ts';
 import type { StageRun } from './stage-run.ts';
-import { parseEnv, type StageState } from './stage-state.ts';
-
-/** What PATH is where the base image does not say. */
-const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+import type { StageState } from './stage-state.ts';
 
 type Outcome = Extract<StepEndEvent['outcome'], 'done' | 'cached'>;
 
@@ -33,13 +31,13 @@ export async function executeStage(run: StageRun, stage: Stage): Promise<StageSt
 }
 
 /** An image taken as a stage: what `COPY --from=image` reads. */
-export async function imageState(run: StageRun, reference: string): Promise<StageState> {
-  return stateOfImage(await run.resources.loadBase(reference), run.plan.platform);
+export async function imageState(run: StageRun, source: ImageSource): Promise<StageState> {
+  return stateOfImage(await run.resources.loadBase(source), { platform: source.platform, imagePlatform: source.platform });
 }
 
 /** A named context taken as a stage: one layer with all its files. */
 export async function contextState(run: StageRun, name: string): Promise<StageState> {
-  const empty = { ...EMPTY, platform: run.plan.platform };
+  const empty = { ...EMPTY, platform: run.plan.platform, imagePlatform: run.plan.platform };
   const { snapshot } = await copyStep(run, empty, { instruction: COPY_ALL, from: { kind: 'context', name } });
   const history = [{ created_by: `COPY . / # context ${familiarName(parseReference(name))}`, comment: 'buildkit.exporter.image.v0' }];
   const layers = [{ kind: 'snapshot' as const, name: snapshot }];
@@ -61,6 +59,7 @@ async function announced(run: StageRun, step: Step, execute: () => Promise<{ sta
     if (error instanceof TsbuildError && !signal.aborted) {
       const { file, text } = run.plan.dockerfile;
       error.at({ file, text, range: step.instruction.range });
+      if (step.isTrigger === true) error.hinted(`The base of the stage brings ${JSON.stringify(step.label.text.slice(0, 200))}.`);
     }
     emit(failedStep(step.label, { error, durationMs: durationMs(), canceled: signal.aborted }));
     throw error;
@@ -75,29 +74,33 @@ function failedStep(
   return { kind: 'step-end', step, outcome: 'failed', durationMs, ...(error instanceof TsbuildError ? { error } : {}) };
 }
 
+/** Triggers are steps by now: whoever stands on the result is not to run them again. */
 async function baseState(run: StageRun, stage: Stage): Promise<StageState> {
-  switch (stage.base.kind) {
+  const { plan } = run;
+  const { base, platform } = stage;
+  switch (base.kind) {
     case 'scratch':
-      return withPath({ ...EMPTY, platform: stage.platform });
+      return withPath({ ...EMPTY, platform, imagePlatform: plan.platform });
     case 'stage':
-      return { ...(await run.finished(stage.base)), hasOwnCmd: false };
+      return withoutTriggers({ ...(await run.finished(base)), hasOwnCmd: false });
     case 'context':
-      return withPath(await run.finished(stage.base));
-    case 'image':
-      return withPath(stateOfImage(withoutTriggers(await run.resources.loadBase(stage.base.reference)), stage.platform));
+      return withPath(await run.finished(base));
+    case 'image': {
+      const image = await run.resources.loadBase(base);
+      // What it is, rather than what was asked for: an image may come in one platform only.
+      const own = normalizePlatform(image.config);
+      const imagePlatform = plan.isPlatformGiven ? plan.platform : own;
+      return withPath(withoutTriggers(stateOfImage(image, { platform: own, imagePlatform })));
+    }
   }
 }
 
-/** A base that wants instructions run in its children, silently taken without them, would make another image than was meant. */
-function withoutTriggers(image: Image): Image {
-  const [first] = image.config.config?.OnBuild ?? [];
-  if (first === undefined) return image;
-  throw new TsbuildError('UNSUPPORTED', 'Cannot build on this image: it has ONBUILD instructions, which are not supported yet', {
-    hint: `Write them into the Dockerfile and use an image without them. The first is ${JSON.stringify(first.slice(0, 100))}.`,
-  });
+function withoutTriggers(state: StageState): StageState {
+  const { OnBuild: _, ...config } = state.config;
+  return { ...state, config };
 }
 
-const EMPTY: Omit<StageState, 'platform'> = {
+const EMPTY: Omit<StageState, 'platform' | 'imagePlatform'> = {
   config: { WorkingDir: '/' },
   author: undefined,
   variables: new Map(),
@@ -116,7 +119,7 @@ const COPY_ALL: CopyInstruction = {
   ...{ link: false, parents: false, ifExists: false, exclude: [] },
 };
 
-function stateOfImage(image: Image, platform: Platform): StageState {
+function stateOfImage(image: Image, platforms: Pick<StageState, 'platform' | 'imagePlatform'>): StageState {
   const diffIds = image.config.rootfs.diff_ids;
   const config = image.config.config ?? {};
   const layers: LayerSource[] = image.manifest.layers.map((descriptor, index) => {
@@ -127,7 +130,7 @@ function stateOfImage(image: Image, platform: Platform): StageState {
   });
   return {
     ...EMPTY,
-    platform,
+    ...platforms,
     config,
     author: image.config.author,
     variables: parseEnv(config.Env ?? []),

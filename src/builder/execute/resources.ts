@@ -10,6 +10,7 @@ import type { Snapshotter } from '../../snapshots/snapshotter.ts';
 import type { Store } from '../../store/open-store.ts';
 import type { ByteString } from '../../tree/byte-string.ts';
 import type { FileTree } from '../../tree/file-tree.ts';
+import type { ImageSource } from '../plan/build-plan.ts';
 
 export interface BuildResources {
   readonly store: Store;
@@ -18,8 +19,8 @@ export interface BuildResources {
   readonly contexts: BuildContexts;
   readonly secrets: Secrets;
   readonly ssh: SshAgents;
-  /** Resolves and, where needed, pulls a base image. Asked once per reference and build. */
-  loadBase(reference: string): Promise<Image>;
+  /** A base image, its layers in the store. */
+  loadBase(source: ImageSource): Promise<Image>;
   /** Opened on the first step that wants a network. */
   networks(): NetworkPool;
   readonly options: ExecuteOptions;

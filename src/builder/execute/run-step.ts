@@ -2,9 +2,11 @@
 import { stepKey } from '../../cache/cache-key.ts';
 import { RunError, TsbuildError } from '../../errors.ts';
 import type { StepLabel } from '../../events.ts';
+import { formatPlatform, platformOf } from '../../oci/platform.ts';
 import { expandWord } from '../../parser/expand.ts';
 import type { RunInstruction } from '../../parser/instruction.ts';
 import type { MountSpec } from '../../sandbox/container-spec.ts';
+import { needRunnable } from '../../sandbox/runnable-architectures.ts';
 import type { ActiveSnapshot } from '../../snapshots/snapshotter.ts';
 import { setModeAt, setOwnerAt } from '../../sys/metadata.ts';
 import { type Stat, statAt } from '../../sys/stat.ts';
@@ -44,12 +46,14 @@ export async function runStep(run: StageRun, state: StageState, step: RunStep): 
   const user = state.config.User ?? '';
   const network = networkOf(step.instruction, resources.options.network);
   const security = step.instruction.security === 'insecure' ? 'insecure' : 'sandbox';
+  const platform = formatPlatform(state.platform);
   const hostNames = resources.options.addHosts.map(({ name }) => name);
   const mounts = await mount.identity();
   return await cachedStep(resources, run.inFlight, {
-    key: stepKey({ kind: 'run', parent: state.key, argv, env, cwd, user, network, security, hostNames, mounts }),
+    key: stepKey({ kind: 'run', parent: state.key, argv, env, cwd, user, network, security, hostNames, mounts, platform }),
     files: state.files,
     async make(active) {
+      needRunnable(state.platform, platformOf(process.arch));
       if (cwd !== '/') await makeWorkdir(resources, active, { path: cwd, ownerIn: ownerOfProcess(user), createdNs: CREATED_NS });
       const proxies = [...proxyEnvironment(run.plan.args.buildArgs)].filter(([name]) => !state.variables.has(name));
       await using open = await mount.open(active);

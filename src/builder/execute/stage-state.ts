@@ -5,7 +5,10 @@ import type { Platform } from '../../oci/platform.ts';
 import type { Files, LayerSource } from './files.ts';
 
 export interface StageState {
+  /** What RUN runs as. */
   readonly platform: Platform;
+  /** What the config of the image will say. */
+  readonly imagePlatform: Platform;
   readonly config: ContainerConfig;
   readonly author: string | undefined;
   /** ENV and ARG values as RUN and expansion see them: the later instruction wins. */
@@ -25,14 +28,4 @@ export interface StageState {
 /** The variable as expansion sees it. */
 export function variableOf(state: StageState): (name: string) => string | undefined {
   return (name) => state.variables.get(name);
-}
-
-/** `A=b` strings → Map in their order; a string without `=` is no variable. */
-export function parseEnv(env: readonly string[]): Map<string, string> {
-  const variables = new Map<string, string>();
-  for (const text of env) {
-    const equals = text.indexOf('=');
-    if (equals > 0) variables.set(text.slice(0, equals), text.slice(equals + 1));
-  }
-  return variables;
 }

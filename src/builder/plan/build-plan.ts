@@ -1,6 +1,7 @@
 /** The build plan: stages, edges and steps before anything runs. Pure data: no handle, no clock, no path of the state directory. */
+import type { SourceRange } from '../../errors.ts';
 import type { StepLabel } from '../../events.ts';
-import type { Platform } from '../../oci/platform.ts';
+import { formatPlatform, type Platform } from '../../oci/platform.ts';
 import type { Dockerfile, FromInstruction, Instruction } from '../../parser/instruction.ts';
 
 export interface BuildPlan {
@@ -9,8 +10,13 @@ export interface BuildPlan {
   readonly stages: readonly Stage[];
   /** Index in `stages` of the stage whose result is exported: the last one. */
   readonly target: number;
+  /** What the result is for, and TARGETPLATFORM says. */
   readonly platform: Platform;
+  /** Somebody chose it; else a base image's own platform is the result's. */
+  readonly isPlatformGiven: boolean;
   readonly args: ArgSources;
+  /** Every image that the stages stand on or copy from, each once, with the place of the first instruction that names it. */
+  readonly images: readonly (ImageSource & { readonly range: SourceRange })[];
 }
 
 /** Where the value of an ARG may come from; `resolveArg` (build-args.ts) knows the order. */
@@ -27,6 +33,7 @@ export interface Stage {
   /** For display: its `AS` name, else `stage-N` with its 0-based number in the Dockerfile. */
   readonly name: string;
   readonly base: StageBase;
+  /** What its RUNs run as. */
   readonly platform: Platform;
   /** The FROM first. */
   readonly steps: readonly Step[];
@@ -34,14 +41,31 @@ export interface Stage {
 
 export type StageBase = { readonly kind: 'scratch' } | StepSource;
 
-/**
- * Something that files come from: an earlier stage (index in `BuildPlan.stages`), an image (reference as written, expanded,
- * valid) or a named context (the key that `contextKey` gives it).
- */
+/** Something that files come from: an earlier stage (index in `BuildPlan.stages`), an image or a named context (the key that `contextKey` gives it). */
 export type StepSource =
   | { readonly kind: 'stage'; readonly index: number }
-  | { readonly kind: 'image'; readonly reference: string }
+  | ImageSource
   | { readonly kind: 'context'; readonly name: string };
+
+export interface ImageSource {
+  readonly kind: 'image';
+  /** As written, expanded, valid; or the `oci-layout://` address of a named context. */
+  readonly reference: string;
+  readonly platform: Platform;
+}
+
+/** What planning is told of an image: what its config says that later instructions depend on. */
+export interface BaseFacts {
+  readonly env: readonly string[];
+  readonly onBuild: readonly string[];
+  /** What it is for: perhaps another platform than was asked for, where it comes in one only. */
+  readonly platform: Platform;
+}
+
+/** The name of an image and a platform in a table. */
+export function imageKey({ reference, platform }: Omit<ImageSource, 'kind'>): string {
+  return `${formatPlatform(platform)} ${reference}`;
+}
 
 export interface Step {
   readonly label: StepLabel;
@@ -50,6 +74,8 @@ export interface Step {
   readonly from?: StepSource;
   /** Of a RUN with mounts: what each reads from, in their order; undefined: the build context, or nothing. */
   readonly mountSources?: readonly (StepSource | undefined)[];
+  /** The base image or stage brought it with ONBUILD; then its place is the FROM. */
+  readonly isTrigger?: boolean;
 }
 
 /** An instruction that may follow FROM. */

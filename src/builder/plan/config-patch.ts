@@ -17,7 +17,7 @@ export interface ConfigState {
 
 /**
  * The state after an instruction whose words are expanded (`expandInstruction`). ARG, RUN, COPY and ADD change
- * nothing here, nor does ONBUILD. Throws DOCKERFILE_SYNTAX for a port or signal that is none; no location.
+ * nothing here. Throws DOCKERFILE_SYNTAX for a port or signal that is none; no location.
  */
 export function patchConfig<State extends ConfigState>(state: State, instruction: StageInstruction): State {
   const { config } = state;
@@ -50,8 +50,9 @@ export function patchConfig<State extends ConfigState>(state: State, instruction
     case 'run':
     case 'copy':
     case 'add':
-    case 'onbuild':
       return state;
+    case 'onbuild':
+      return { ...state, config: { ...config, OnBuild: [...(config.OnBuild ?? []), instruction.trigger] } };
   }
 }
 

@@ -1,5 +1,6 @@
 /** Named contexts as planning knows them: what `--build-context name=...` puts in the place of a stage or an image of that name. */
 import { TsbuildError } from '../../errors.ts';
+import type { Platform } from '../../oci/platform.ts';
 import { formatReference, parseReference } from '../../oci/reference.ts';
 import type { StepSource } from './build-plan.ts';
 
@@ -18,12 +19,12 @@ export function contextKey(name: string): string {
 }
 
 /** What stands in the place of `name`; undefined where no context has it. */
-export function namedSource(contexts: NamedContexts, name: string): StepSource | undefined {
+export function namedSource(contexts: NamedContexts, name: string, platform: Platform): StepSource | undefined {
   if (contexts.size === 0) return undefined;
   const key = keyOrNone(name);
   const found = key === undefined ? undefined : contexts.get(key);
   if (found === undefined || key === undefined) return undefined;
-  return found.kind === 'files' ? { kind: 'context', name: key } : { kind: 'image', reference: found.reference };
+  return found.kind === 'files' ? { kind: 'context', name: key } : { kind: 'image', reference: found.reference, platform };
 }
 
 /** A stage may have a name that no image could have. */

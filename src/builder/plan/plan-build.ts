@@ -1,17 +1,15 @@
 /** Instructions → build plan. Pure: no file, no clock, no network; equal inputs give equal plans. */
-import { TsbuildError } from '../../errors.ts';
-import type { Platform } from '../../oci/platform.ts';
+import { type SourceRange, TsbuildError } from '../../errors.ts';
+import { formatPlatform, normalizePlatform, type Platform, samePlatform } from '../../oci/platform.ts';
 import { expandWord } from '../../parser/expand.ts';
 import type { ArgInstruction, Dockerfile } from '../../parser/instruction.ts';
 import { locate } from '../../parser/location.ts';
 import { platformArgs } from './build-args.ts';
-import type { ArgSources, BuildPlan, Stage, StageBase, Step, StepSource } from './build-plan.ts';
-import { type Entitlement, needAllowed } from './entitlements.ts';
-import { mountSources } from './mount-sources.ts';
-import { type NamedContexts, namedSource } from './named-contexts.ts';
-import { resolveBase, resolveCopySource } from './resolve-source.ts';
+import { type ArgSources, type BaseFacts, type BuildPlan, imageKey, type Stage, type StageBase, type Step } from './build-plan.ts';
+import { type Draft, draftOf, type Planner } from './draft-stage.ts';
+import type { Entitlement } from './entitlements.ts';
+import type { NamedContexts } from './named-contexts.ts';
 import { chooseTarget, type SourceStage, splitStages } from './source-stages.ts';
-import { needSupported } from './unsupported.ts';
 
 export interface PlanOptions {
   /** Name of a stage, case ignored; undefined: the last stage. */
@@ -23,6 +21,12 @@ export interface PlanOptions {
   readonly contexts?: NamedContexts | undefined;
   /** By default nothing that needs it. */
   readonly allowed?: ReadonlySet<Entitlement>;
+  /** Set where nobody chose `platform`: a base image that comes for one of these architectures only is then taken as it is. */
+  readonly runnable?: readonly string[] | undefined;
+  /** Labels of steps begin with the platform, where one build makes several. */
+  readonly labels?: 'plain' | 'with-platform' | undefined;
+  /** By `imageKey`. Where one of `BuildPlan.images` is missing, the plan may lack what its config brings. */
+  readonly images?: ReadonlyMap<string, BaseFacts> | undefined;
 }
 
 /**
@@ -33,46 +37,41 @@ export function planBuild(dockerfile: Dockerfile, options: PlanOptions): BuildPl
   const { globals, stages } = splitStages(dockerfile);
   const target = chooseTarget(stages, options.target);
   const args = resolveGlobalArgs(dockerfile, globals, { ...options, targetStage: target.from.as });
+  const { platform, runnable, images = new Map(), contexts = new Map() } = options;
   const planner: Planner = {
-    dockerfile,
-    sourceStages: stages,
-    args,
-    platform: options.platform,
-    contexts: options.contexts ?? new Map(),
+    ...{ dockerfile, sourceStages: stages, args, platform, images, contexts },
+    runnable: runnable ?? [],
     allowed: options.allowed ?? new Set(),
-    planned: new Map(),
+    drafts: new Map(),
   };
   const needed = collectNeeded(planner, target);
   // Stages refer to earlier ones only, so that the Dockerfile's order is an order to build in.
-  const ordered = [...needed.values()].toSorted((a, b) => a.source.number - b.source.number);
+  const ordered = needed.toSorted((a, b) => a.source.number - b.source.number);
   const positions = new Map(ordered.map(({ source }, index) => [source.number, index]));
   return {
     dockerfile,
-    stages: ordered.map((draft, index) => finishStage(draft, { index, positions, platform: options.platform })),
+    stages: ordered.map((draft, index) => finishStage(draft, { index, positions, platform, labels: options.labels ?? 'plain' })),
     target: ordered.length - 1,
-    platform: options.platform,
+    platform,
+    isPlatformGiven: runnable === undefined,
     args,
+    images: imagesOf(ordered),
   };
 }
 
-interface Planner {
-  readonly dockerfile: Dockerfile;
-  readonly sourceStages: readonly SourceStage[];
-  readonly args: ArgSources;
-  readonly platform: Platform;
-  readonly contexts: NamedContexts;
-  readonly allowed: ReadonlySet<Entitlement>;
-  readonly planned: Map<number, Draft>;
-}
-
-/** A stage whose sources are resolved; stages in it are still numbered as in the Dockerfile. */
-interface Draft {
-  readonly source: SourceStage;
-  readonly base: StageBase;
-  /** By position in `source.instructions`: where a COPY --from reads. */
-  readonly sources: ReadonlyMap<number, StepSource>;
-  /** The same of RUN --mount: one per mount. */
-  readonly mounts: ReadonlyMap<number, readonly (StepSource | undefined)[]>;
+/** In the order of the Dockerfile. */
+function imagesOf(drafts: readonly Draft[]): BuildPlan['images'] {
+  const images = new Map<string, BuildPlan['images'][number]>();
+  for (const { source, base, sources, mounts, instructions } of drafts) {
+    const add = (place: StageBase, { range }: { readonly range: SourceRange }): void => {
+      if (place.kind === 'image' && !images.has(imageKey(place))) images.set(imageKey(place), { ...place, range });
+    };
+    add(base, source.from);
+    for (const [position, place] of sources) add(place, instructions[position] ?? source.from);
+    for (const [position, places] of mounts)
+      for (const place of places) if (place !== undefined) add(place, instructions[position] ?? source.from);
+  }
+  return [...images.values()];
 }
 
 /** ARGs before the first FROM, in order: `--build-arg` wins over the default, which is then not even looked at. */
@@ -84,8 +83,7 @@ function resolveGlobalArgs(
   const globalArgs = platformArgs(options, options.targetStage);
   for (const name of globalArgs.keys()) globalArgs.set(name, options.buildArgs.get(name) ?? globalArgs.get(name) ?? '');
   for (const instruction of globals) {
-    const expand = (word: string): string =>
-      placed(dockerfile, instruction, () => expandWord(word, (name) => globalArgs.get(name), { escape: dockerfile.escape }));
+    const expand = (word: string): string => expandGlobal(dockerfile, instruction, { word, before: globalArgs });
     for (const { key: name, value } of instruction.declarations) {
       const resolved = options.buildArgs.get(name) ?? (value === undefined ? undefined : expand(value));
       if (resolved !== undefined) globalArgs.set(name, resolved);
@@ -94,100 +92,72 @@ function resolveGlobalArgs(
   return { globalArgs, buildArgs: options.buildArgs };
 }
 
+function expandGlobal(
+  dockerfile: Dockerfile,
+  instruction: ArgInstruction,
+  { word, before }: { readonly word: string; readonly before: ReadonlyMap<string, string> },
+): string {
+  try {
+    return expandWord(word, (name) => before.get(name), { escape: dockerfile.escape });
+  } catch (error) {
+    throw error instanceof TsbuildError ? error.at(locate(dockerfile, instruction)) : error;
+  }
+}
+
 /** Walks from the target to everything that it stands on; a list of what is left, since a chain may be long. */
-function collectNeeded(planner: Planner, target: SourceStage): Map<number, Draft> {
-  const { planned, sourceStages } = planner;
+function collectNeeded(planner: Planner, target: SourceStage): Draft[] {
+  const needed = new Map<number, Draft>();
   const open = [target];
   for (let stage = open.pop(); stage !== undefined; stage = open.pop()) {
-    if (planned.has(stage.number)) continue;
-    const draft = draftStage(planner, stage);
-    planned.set(stage.number, draft);
+    if (needed.has(stage.number)) continue;
+    const draft = draftOf(planner, stage);
+    needed.set(stage.number, draft);
     for (const source of [draft.base, ...draft.sources.values(), ...[...draft.mounts.values()].flat()]) {
-      const needed = source?.kind === 'stage' ? sourceStages[source.index] : undefined;
-      if (needed !== undefined) open.push(needed);
+      const next = source?.kind === 'stage' ? planner.sourceStages[source.index] : undefined;
+      if (next !== undefined) open.push(next);
     }
   }
-  return planned;
-}
-
-function draftStage(planner: Planner, source: SourceStage): Draft {
-  const { dockerfile, contexts } = planner;
-  const replaced = source.from.as === undefined ? undefined : namedSource(contexts, source.from.as);
-  if (replaced !== undefined) return { source: { ...source, instructions: [] }, base: replaced, sources: new Map(), mounts: new Map() };
-  const base = placed(dockerfile, source.from, () => resolveBase(planner, source));
-  const sources = new Map<number, StepSource>();
-  const mounts = new Map<number, readonly (StepSource | undefined)[]>();
-  for (const [position, instruction] of source.instructions.entries()) {
-    needSupported(dockerfile, instruction);
-    needAllowed(dockerfile, instruction, planner.allowed);
-    if (instruction.kind === 'run' && instruction.mounts.length > 0) {
-      const resolve = (name: string | undefined) => (name === undefined ? undefined : resolveCopySource(planner, source, name));
-      mounts.set(
-        position,
-        placed(dockerfile, instruction, () => mountSources(instruction, literalOnly).map(resolve), 'mount'),
-      );
-    }
-    if (instruction.kind !== 'copy' || instruction.from === undefined) continue;
-    const { from } = instruction;
-    sources.set(
-      position,
-      placed(dockerfile, instruction, () => resolveCopySource(planner, source, from), 'from'),
-    );
-  }
-  return { source, base, sources, mounts };
-}
-
-/** What a mount reads from must be known before anything runs. */
-function literalOnly(word: string): string {
-  if (!word.includes('$')) return word;
-  throw new TsbuildError('UNSUPPORTED', `Cannot use ${word.slice(0, 200)} as the source of a mount: variables are not expanded there`, {
-    hint: 'Give the image a name with FROM ... AS name, where variables are expanded, and mount from that name.',
-  });
+  return [...needed.values()];
 }
 
 interface Finish {
   readonly index: number;
   /** Number in the Dockerfile → position in the plan. */
   readonly positions: ReadonlyMap<number, number>;
+  /** Of the build. */
   readonly platform: Platform;
+  readonly labels: 'plain' | 'with-platform';
 }
 
-function finishStage({ source, base, sources, mounts }: Draft, { index, positions, platform }: Finish): Stage {
+function finishStage({ source, base, sources, mounts, instructions, triggerCount, platform }: Draft, finish: Finish): Stage {
   const renumber = <S extends StageBase>(place: S): S =>
-    place.kind === 'stage' ? { ...place, index: positions.get(place.index) ?? -1 } : place;
-  const all = [source.from, ...source.instructions];
+    place.kind === 'stage' ? { ...place, index: finish.positions.get(place.index) ?? -1 } : place;
+  const all = [source.from, ...instructions];
+  const prefix = finish.labels === 'plain' ? '' : `${stagePlatform(platform, finish.platform)} `;
   const steps = all.map((instruction, position): Step => {
     const from = sources.get(position - 1);
     const mountedFrom = mounts.get(position - 1)?.map((place) => place && renumber(place));
+    const isTrigger = position > 0 && position <= triggerCount;
     const label = {
-      id: `${source.id}/${position + 1}`,
-      stage: source.name,
+      id: `${prefix}${source.id}/${position + 1}`,
+      stage: `${prefix}${source.name}`,
       number: position + 1,
       count: all.length,
-      text: instruction.text,
+      text: isTrigger ? `ONBUILD ${instruction.text}` : instruction.text,
     };
     return {
       ...{ label, instruction },
       ...(from === undefined ? {} : { from: renumber(from) }),
       ...(mountedFrom === undefined ? {} : { mountSources: mountedFrom }),
+      ...(isTrigger ? { isTrigger } : {}),
     };
   });
-  return { index, name: source.name, base: renumber(base), platform, steps };
+  return { index: finish.index, name: source.name, base: renumber(base), platform, steps };
 }
 
-/** Runs `act`; an error of it that has no place gets the instruction's. */
-function placed<T>(
-  dockerfile: Dockerfile,
-  instruction: { readonly range: Dockerfile['instructions'][number]['range'] },
-  act: () => T,
-  flag?: string,
-): T {
-  try {
-    return act();
-  } catch (error) {
-    if (error instanceof TsbuildError && error.location === undefined) {
-      throw error.at(locate(dockerfile, instruction, flag === undefined ? undefined : { kind: 'flag', name: flag }));
-    }
-    throw error;
-  }
+/** `linux/amd64->arm64`: runs on the one, is for the other. */
+function stagePlatform(platform: Platform, target: Platform): string {
+  if (samePlatform(platform, target)) return formatPlatform(platform);
+  const { os, ...rest } = normalizePlatform(target);
+  return `${formatPlatform(platform)}->${formatPlatform({ os: os === platform.os ? '' : os, ...rest })}`;
 }

@@ -1,9 +1,9 @@
 /** What FROM and COPY --from name: a named context, else an earlier stage, or else an image. Source: Dockerfile reference "FROM", "COPY --from". */
 import { TsbuildError } from '../../errors.ts';
-import { formatPlatform, type Platform, parsePlatform, samePlatform } from '../../oci/platform.ts';
+import { type Platform, parsePlatform } from '../../oci/platform.ts';
 import { parseReference } from '../../oci/reference.ts';
 import { expandWord } from '../../parser/expand.ts';
-import type { Dockerfile, Word } from '../../parser/instruction.ts';
+import type { Dockerfile, FromInstruction, Word } from '../../parser/instruction.ts';
 import type { ArgSources, StageBase, StepSource } from './build-plan.ts';
 import { type NamedContexts, namedSource } from './named-contexts.ts';
 import { findStage, type SourceStage } from './source-stages.ts';
@@ -21,30 +21,36 @@ export interface BaseContext {
  * the case of a stage's name counts, since an image could be meant. Throws without a location.
  */
 export function resolveBase(context: BaseContext, stage: SourceStage): StageBase {
-  const expand = (word: Word): string =>
-    expandWord(word, (name) => context.args.globalArgs.get(name), { escape: context.dockerfile.escape });
-  const { image, platform } = stage.from;
-  if (platform !== undefined) checkPlatform(expand(platform), platform, context.platform);
-  const name = expand(image);
+  const { image } = stage.from;
+  const platform = basePlatform(context, stage.from);
+  const name = expandGlobal(context, image);
   if (name === '') {
     throw new TsbuildError('EXPANSION', `Cannot use ${image.slice(0, 200)} as a base image: it is empty after expansion`, {
       hint: 'Only ARGs before the first FROM are known in FROM; give them a default or a --build-arg.',
     });
   }
   if (name === 'scratch') return { kind: 'scratch' };
-  const named = namedSource(context.contexts, name);
+  const named = namedSource(context.contexts, name, platform);
   if (named !== undefined) return named;
   const earlier = context.sourceStages.slice(0, stage.number).findLast(({ from }) => from.as === name);
-  return earlier === undefined ? imageSource(name) : { kind: 'stage', index: earlier.number };
+  return earlier === undefined ? imageSource(name, platform) : { kind: 'stage', index: earlier.number };
+}
+
+/** The platform of FROM, or else the build's. Throws without a location: EXPANSION, USAGE. */
+export function basePlatform(context: BaseContext, { platform }: FromInstruction): Platform {
+  if (platform === undefined) return context.platform;
+  const text = expandGlobal(context, platform);
+  if (text !== '') return parsePlatform(text);
+  throw new TsbuildError('EXPANSION', `Cannot use ${platform.slice(0, 200)} as a platform: it is empty after expansion`);
 }
 
 /** What `COPY --from=name` of a stage reads: a context, a stage (case ignored), a 0-based number, or an image. Throws without a location. */
 export function resolveCopySource(
   { sourceStages: stages, contexts }: Pick<BaseContext, 'sourceStages' | 'contexts'>,
   stage: SourceStage,
-  name: string,
+  { name, platform }: { readonly name: string; readonly platform: Platform },
 ): StepSource {
-  const named = namedSource(contexts, name);
+  const named = namedSource(contexts, name, platform);
   if (named !== undefined) return named;
   const earlier = findStage(stages.slice(0, stage.number), name);
   if (earlier !== undefined) return { kind: 'stage', index: earlier.number };
@@ -52,7 +58,7 @@ export function resolveCopySource(
   if (later !== undefined) throw notEarlier(name, later === stage);
   if (/^\d+$/.test(name)) return numberedStage(stages, stage, name);
   if (name === 'scratch') throw new TsbuildError('STAGE_NOT_FOUND', 'Cannot copy from scratch: it has no files');
-  return imageSource(name);
+  return imageSource(name, platform);
 }
 
 function numberedStage(stages: readonly SourceStage[], stage: SourceStage, name: string): StepSource {
@@ -74,16 +80,11 @@ function notEarlier(name: string, isSelf: boolean): TsbuildError {
   });
 }
 
-function imageSource(name: string): StepSource {
+function imageSource(name: string, platform: Platform): StepSource {
   parseReference(name);
-  return { kind: 'image', reference: name };
+  return { kind: 'image', reference: name, platform };
 }
 
-/** Every stage runs on the build's own platform so far. */
-function checkPlatform(text: string, word: Word, platform: Platform): void {
-  if (text === '') throw new TsbuildError('EXPANSION', `Cannot use ${word.slice(0, 200)} as a platform: it is empty after expansion`);
-  const wanted = parsePlatform(text);
-  if (samePlatform(wanted, platform)) return;
-  const reason = `it is not the platform of the build, ${formatPlatform(platform)}`;
-  throw new TsbuildError('UNSUPPORTED', `Cannot build a stage for ${formatPlatform(wanted)}: ${reason}`);
+function expandGlobal({ args, dockerfile }: BaseContext, word: Word): string {
+  return expandWord(word, (name) => args.globalArgs.get(name), { escape: dockerfile.escape });
 }

@@ -23,8 +23,6 @@ export function needSupported(dockerfile: Dockerfile, instruction: StageInstruct
 
 function findUnsupported(instruction: StageInstruction): Unsupported | undefined {
   switch (instruction.kind) {
-    case 'onbuild':
-      return { what: 'ONBUILD', part: { kind: 'keyword' } };
     case 'run':
       return findInRun(instruction);
     default:

@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { unusedBuildArgs } from '../../../src/builder/plan/build-args.ts';
-import type { BuildPlan } from '../../../src/builder/plan/build-plan.ts';
-import { plan, planFailure } from './_plan.ts';
+import { type BaseFacts, type BuildPlan, imageKey } from '../../../src/builder/plan/build-plan.ts';
+import type { Platform } from '../../../src/oci/platform.ts';
+import { AMD64, plan, planFailure } from './_plan.ts';
 
 /** `name<base` of each stage. */
 function outline({ stages }: BuildPlan): string[] {
@@ -25,7 +26,7 @@ test('planBuild takes only what the target needs, in an order to build in', () =
   );
   assert.deepEqual(
     result.stages[3]?.steps.map(({ from }) => from),
-    [undefined, { kind: 'stage', index: 2 }, { kind: 'stage', index: 1 }, { kind: 'image', reference: 'd:1' }],
+    [undefined, { kind: 'stage', index: 2 }, { kind: 'stage', index: 1 }, { kind: 'image', reference: 'd:1', platform: AMD64 }],
   );
   assert.deepEqual(outline(plan(text, { target: 'TWO' })), ['two<b']);
 });
@@ -122,17 +123,112 @@ test('a plan is plain data', () => {
   assert.deepEqual(structuredClone(result), result);
 });
 
-for (const [instruction, what] of [
-  ['ONBUILD RUN x', 'ONBUILD'],
-  ['RUN --device=a y', 'RUN --device'],
-] as const) {
+for (const [instruction, what] of [['RUN --device=a y', 'RUN --device']] as const) {
   test(`planBuild says that it does not do ${what} yet`, () => {
     assert.equal(planFailure(`FROM a\nUSER x\n${instruction}\n`), `UNSUPPORTED Cannot build Dockerfile: ${what} is not supported yet (3)`);
   });
 }
 
-test('planBuild says that it does not build a stage for another platform', () => {
-  assert.match(planFailure('FROM --platform=linux/arm64 a\n'), /^UNSUPPORTED Cannot build a stage for linux\/arm64: .*linux\/amd64 \(1\)$/);
+const ARM64 = { os: 'linux', architecture: 'arm64' };
+const STEPS = (result: BuildPlan, index = result.target) => result.stages[index]?.steps.map(({ label }) => label.text);
+
+/** What planning is told of the image `a` for linux/amd64, or for `on`. */
+function knowing(facts: Partial<BaseFacts>, on: Platform = AMD64): ReadonlyMap<string, BaseFacts> {
+  return new Map([[imageKey({ reference: 'a', platform: on }), { env: [], onBuild: [], platform: on, ...facts }]]);
+}
+
+test('planBuild runs the triggers of an image after FROM, in its child alone, and copies from the stages of the child', () => {
+  const images = knowing({ onBuild: ['RUN make', 'COPY --from=tools /x /', 'COPY <<E /h\n$K\nE'] });
+  const text = 'FROM scratch AS tools\nFROM a AS child\nRUN own\nFROM child\nRUN last\n';
+  const result = plan(text, { images });
+  assert.deepEqual(STEPS(result, 1), [
+    'FROM a AS child',
+    'ONBUILD RUN make',
+    'ONBUILD COPY --from=tools /x /',
+    'ONBUILD COPY <<E /h',
+    'RUN own',
+  ]);
+  assert.deepEqual(STEPS(result), ['FROM child', 'RUN last']);
+  assert.deepEqual(result.stages[1]?.steps[2]?.from, { kind: 'stage', index: 0 });
+  assert.equal(result.stages[1]?.steps[1]?.instruction.range.startLine, 2);
+  assert.deepEqual(STEPS(plan('FROM a AS b\nONBUILD RUN x\nFROM b\n')), ['FROM b', 'ONBUILD RUN x']);
+});
+
+test('planBuild names the image that it has to know before it can say more', () => {
+  assert.deepEqual(plan('FROM a\nCOPY --from=$X /x /\n').images, [
+    { kind: 'image', reference: 'a', platform: AMD64, range: { startLine: 1, startColumn: 0, endLine: 1, endColumn: 6 } },
+  ]);
+  const images = knowing({ onBuild: ['COPY --from=other:1 /x /'] });
+  assert.deepEqual(
+    plan('FROM a\n', { images }).images.map(({ reference }) => reference),
+    ['a', 'other:1'],
+  );
+});
+
+for (const [trigger, reason] of [
+  ['FROM evil', /FROM cannot be a trigger \(1\)$/],
+  ['ONBUILD RUN x', /ONBUILD cannot be a trigger \(1\)$/],
+  ['MAINTAINER x', /MAINTAINER cannot be a trigger \(1\)$/],
+  ['RUN a\nRUN b', /it is not one instruction \(1\)$/],
+  ['', /it is not one instruction \(1\)$/],
+  ['\0\u001b[2J', /Unknown instruction .* \(1\)$/],
+  ['COPY <<E /x\nnever ends', /Cannot find the end of heredoc E: .* \(1\)$/],
+] as const) {
+  test(`planBuild refuses the trigger ${JSON.stringify(trigger)}`, () => {
+    const failure = planFailure('FROM a\n', { images: knowing({ onBuild: [trigger] }) });
+    assert.match(failure, /^DOCKERFILE_SYNTAX Cannot run the ONBUILD trigger "/);
+    assert.match(failure, reason);
+  });
+}
+
+test('planBuild refuses an image with more triggers than anybody writes', () => {
+  const images = knowing({ onBuild: Array.from({ length: 100_000 }, () => 'RUN x') });
+  assert.equal(planFailure('FROM a\n', { images }), 'IMAGE_INVALID Cannot build on a: it has 100000 ONBUILD triggers (1)');
+});
+
+test('planBuild expands --from with ARG, ENV and the environment of the base', () => {
+  const images = knowing({ env: ['E=two', 'F=unused'] });
+  const source = (text: string, args = {}) =>
+    plan(`FROM scratch AS one\nFROM scratch AS two\nFROM a AS b\n${text}\nCOPY --from=$E /x /\n`, { images, args }).stages.map(
+      ({ name }) => name,
+    );
+  assert.deepEqual(source(''), ['two', 'b']);
+  assert.deepEqual(source('ENV E=one'), ['one', 'b']);
+  assert.deepEqual(source('ARG E=one'), ['one', 'b']);
+  assert.deepEqual(source('ARG E=one', { E: 'two' }), ['two', 'b']);
+  assert.deepEqual(source('FROM b AS c'), ['two', 'b', 'c']);
+  assert.equal(
+    planFailure('ARG X=1\nFROM scratch\nCOPY --from=$X /x /\n'),
+    'EXPANSION Cannot use $X as a source: the variable X is not set (3)',
+  );
+  assert.equal(
+    planFailure('FROM scratch\nENV X=\nCOPY --from=$X /x /\n'),
+    'EXPANSION Cannot use $X as a source: it is empty after expansion (3)',
+  );
+});
+
+test('planBuild takes the platform of FROM for what runs, and that of the build for the arguments', () => {
+  const text = 'FROM --platform=$BUILDPLATFORM a AS tools\nFROM a\nCOPY --from=tools /x /\nCOPY --from=c /x /\n';
+  const result = plan(text, { platform: ARM64, labels: 'with-platform' });
+  assert.deepEqual(
+    result.stages.map(({ platform }) => platform),
+    [AMD64, ARM64],
+  );
+  assert.deepEqual(
+    result.stages.map(({ steps }) => steps[0]?.label.stage),
+    ['linux/amd64->arm64 tools', 'linux/arm64 stage-1'],
+  );
+  assert.deepEqual(result.images.map(imageKey), ['linux/amd64 a', 'linux/arm64 a', 'linux/arm64 c']);
+  assert.equal(result.args.globalArgs.get('TARGETPLATFORM'), 'linux/arm64');
+});
+
+test('planBuild takes an image of one platform as it is where nobody chose a platform and the machine can run it', () => {
+  const images = knowing({ platform: ARM64 });
+  const platform = (input: object, from = 'FROM a') => plan(`${from}\nRUN x\n`, { images, ...input }).stages[0]?.platform;
+  assert.deepEqual(platform({ runnable: ['amd64', 'arm64'] }), ARM64);
+  assert.deepEqual(platform({ runnable: ['amd64'] }), AMD64);
+  assert.deepEqual(platform({}), AMD64);
+  assert.deepEqual(platform({ runnable: ['amd64', 'arm64'] }, 'FROM --platform=linux/amd64 a'), AMD64);
 });
 
 test('planBuild takes what is supported', () => {
@@ -161,7 +257,7 @@ test('planBuild needs the stages that mounts read from, and numbers them', () =>
     undefined,
     { kind: 'stage', index: 1 },
     { kind: 'stage', index: 0 },
-    { kind: 'image', reference: 'img:1' },
+    { kind: 'image', reference: 'img:1', platform: AMD64 },
   ]);
 });
 

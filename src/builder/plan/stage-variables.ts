@@ -31,12 +31,14 @@ export function declaredBy(
 export function resolveDeclarations(
   { declarations }: ArgInstruction,
   before: ReadonlyMap<string, string>,
-  { args, escape }: Declaring,
+  declaring: Declaring,
 ): ArgDeclaration[] {
   const variables = new Map(before);
   return declarations.map((declaration) => {
     const { key } = declaration;
-    const value = resolveArg(declaration, args, (word) => expandWord(word, (name) => variables.get(name), { escape }));
+    const value = resolveArg(declaration, declaring.args, (word) =>
+      expandWord(word, (name) => variables.get(name), { escape: declaring.escape }),
+    );
     if (value !== undefined && isVariableName(key)) variables.set(key, value);
     return { key, value };
   });

@@ -81,7 +81,7 @@ export interface Heredoc {
 /** CMD, ENTRYPOINT and HEALTHCHECK CMD. `shell` text is passed to the shell unexpanded. */
 export type CommandLine = { readonly form: 'shell'; readonly script: string } | { readonly form: 'exec'; readonly argv: readonly string[] };
 
-/** What RUN runs, heredocs resolved. `file`: the body of a sole heredoc that starts with `#!`; it is executed itself. */
+/** What RUN runs, heredocs resolved. `file`: a sole heredoc that starts with `#!`: a program, which the shell starts. */
 export type RunCommand = CommandLine | { readonly form: 'file'; readonly name: string; readonly body: string };
 
 /** A `NAME=value` pair of ENV or LABEL: both sides are words. */

@@ -62,7 +62,8 @@ function isMarkerAlone(rest: string): boolean {
 
 function soleHeredoc(heredoc: Heredoc): RunCommand {
   const content = heredocContent(heredoc);
-  return content.startsWith('#!') ? { form: 'file', name: heredoc.name, body: content } : { form: 'shell', script: content };
+  // As written: behind tabs that `<<-` takes away, BuildKit does not look for it.
+  return heredoc.body.startsWith('#!') ? { form: 'file', name: heredoc.name, body: content } : { form: 'shell', script: content };
 }
 
 interface Choice {

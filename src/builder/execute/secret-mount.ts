@@ -1,4 +1,4 @@
-/** `RUN --mount=type=secret`: a file in memory, a variable, or both; nothing where the caller gave no such secret. */
+/** `RUN --mount=type=secret`: a file in memory, a variable, or both; no file and an empty variable where the caller gave no such secret. */
 import { TsbuildError } from '../../errors.ts';
 import type { SecretMount } from '../../parser/mount.ts';
 import type { MountPlace, OpenMount, RunMount } from './run-mounts.ts';
@@ -14,7 +14,8 @@ export function secretMount({ resources }: StageRun, mount: SecretMount, { targe
     async open() {
       const value = resources.secrets.read(id);
       if (value === undefined && required) throw notGiven(id);
-      if (value === undefined) return opened({ specs: [], env: new Map() });
+      // As BuildKit does: the variable is there all the same, and hides one of the image.
+      if (value === undefined) return opened({ specs: [], env: new Map(env === undefined ? [] : [[env, '']]) });
       return opened({
         specs: hasFile ? [{ kind: 'bytes', target, bytes: value.toString('base64'), owner }] : [],
         env: env === undefined ? new Map() : new Map([[env, value.toString('utf8')]]),

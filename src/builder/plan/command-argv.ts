@@ -1,4 +1,4 @@
-/** What a command runs as: the exec form as it is, the shell form behind the shell. Source: Dockerfile reference "SHELL". */
+/** What a command runs as: the exec form as it is, the shell form behind the shell, and so the path of a here-document that is a program. Source: Dockerfile reference "SHELL". */
 import path from 'node:path/posix';
 import { unreachable } from '../../errors.ts';
 import type { RunCommand } from '../../parser/instruction.ts';
@@ -16,10 +16,14 @@ export function commandArgv(command: RunCommand, shell: readonly string[] | unde
     case 'exec':
       return [...command.argv];
     case 'shell':
-      return [...(shell === undefined || shell.length === 0 ? DEFAULT_SHELL : shell), command.script];
+      return shellArgv(shell, command.script);
     case 'file':
-      return [scriptPath(command.name)];
+      return shellArgv(shell, scriptPath(command.name));
     default:
       return unreachable(command);
   }
+}
+
+function shellArgv(shell: readonly string[] | undefined, script: string): string[] {
+  return [...(shell === undefined || shell.length === 0 ? DEFAULT_SHELL : shell), script];
 }

@@ -26,7 +26,7 @@ export function historyEntry(instruction: StageInstruction, context: HistoryCont
 export function createdBy(instruction: StageInstruction, { config, args }: Omit<HistoryContext, 'layer'>): string | undefined {
   switch (instruction.kind) {
     case 'run':
-      return `RUN ${[...argPrefix(args), ...runWords(instruction.command, config)].join(' ')} # buildkit`;
+      return `RUN ${[...argPrefix(args), ...commandArgv(instruction.command, config.Shell)].join(' ')} # buildkit`;
     case 'copy':
     case 'add':
       return `${copyWords(instruction).join(' ')} # buildkit`;
@@ -63,10 +63,6 @@ export function createdBy(instruction: StageInstruction, { config, args }: Omit<
 
 function argPrefix(args: ReadonlyMap<string, string>): string[] {
   return args.size === 0 ? [] : [`|${args.size}`, ...[...args].map(([key, value]) => `${key}=${value}`)];
-}
-
-function runWords(command: Parameters<typeof commandArgv>[0], config: ContainerConfig): string[] {
-  return command.form === 'file' ? [command.body] : commandArgv(command, config.Shell);
 }
 
 /** Flags that say where from are left out, as the peers do. */

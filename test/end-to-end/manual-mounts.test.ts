@@ -35,16 +35,17 @@ describe('the manual on RUN --mount: build()', { concurrency: 1 }, () => {
         `RUN --mount=type=cache,target=/cache,id=manual,uid=1000,mode=0700 cat /cache/seen; stat -c %u:%a /cache; echo ${text} > /cache/seen`,
       ],
     ];
-    assert.match((await manual.try({ lines: lines('first') })).output, /1000:700\n$/);
+    assert.match((await manual.try({ lines: lines('first') })).output, /1000:700\n/);
     const { output, tree } = await manual.try({ lines: lines('second') });
     assert.equal(output, 'first\n1000:700\n');
     assert.deepEqual(tree, {});
   });
 
   test('shares a cache by its target, locked where it says so', async () => {
+    const count = 'for i in $(seq 50); do echo $(( $(cat /var/cache/apt/n || echo 0) + 1 )) > /var/cache/apt/n; done';
     const stage = (name: string) => [
       `FROM busybox AS ${name}`,
-      'RUN --mount=type=cache,target=/var/cache/apt,sharing=locked for i in $(seq 50); do echo $(( $(cat /var/cache/apt/n || echo 0) + 1 )) > /var/cache/apt/n; done',
+      `RUN --mount=type=cache,target=/var/cache/apt,sharing=locked ${count} # ${name}`,
     ];
     const lines = [
       ...stage('a'),
@@ -78,7 +79,7 @@ describe('the manual on RUN --mount: build()', { concurrency: 1 }, () => {
     ];
     const { output, config, history, tree } = await manual.try({ lines, secrets });
     assert.match(output, /^key file\napi key\nkey file\n/);
-    assert.match(output, /\[\]\n$/);
+    assert.match(output, /\n\[\]\n/);
     assert.ok(!JSON.stringify([config, history, tree]).includes('api key'));
     assert.deepEqual(tree, {});
   });
@@ -102,7 +103,7 @@ describe('the manual on RUN --security and shebangs: build()', { concurrency: 1 
   });
 
   test('executes a heredoc that names its interpreter', async () => {
-    const lines = ['FROM busybox', 'RUN <<EOT', '#!/usr/bin/awk -f', 'BEGIN { print "hello world" }', 'EOT'];
+    const lines = ['FROM busybox', 'RUN <<EOT', '#!/bin/awk -f', 'BEGIN { print "hello world" }', 'EOT'];
     assert.equal((await manual.try({ lines })).output, 'hello world\n');
   });
 });

@@ -6,7 +6,7 @@ import { expandWord } from '../../parser/expand.ts';
 import type { Dockerfile, FromInstruction, Word } from '../../parser/instruction.ts';
 import type { ArgSources, StageBase, StepSource } from './build-plan.ts';
 import { type NamedContexts, namedSource } from './named-contexts.ts';
-import { findStage, type SourceStage } from './source-stages.ts';
+import { type SourceStage, stageBefore } from './source-stages.ts';
 
 export interface BaseContext {
   readonly dockerfile: Dockerfile;
@@ -32,7 +32,7 @@ export function resolveBase(context: BaseContext, stage: SourceStage): StageBase
   if (name === 'scratch') return { kind: 'scratch' };
   const named = namedSource(context.contexts, name, platform);
   if (named !== undefined) return named;
-  const earlier = context.sourceStages.slice(0, stage.number).findLast(({ from }) => from.as === name);
+  const earlier = stageBefore(context.sourceStages, name, stage.number);
   return earlier === undefined ? imageSource(name, platform) : { kind: 'stage', index: earlier.number };
 }
 
@@ -52,9 +52,9 @@ export function resolveCopySource(
 ): StepSource {
   const named = namedSource(contexts, name, platform);
   if (named !== undefined) return named;
-  const earlier = findStage(stages.slice(0, stage.number), name);
+  const earlier = stageBefore(stages, name.toLowerCase(), stage.number);
   if (earlier !== undefined) return { kind: 'stage', index: earlier.number };
-  const later = findStage(stages, name);
+  const later = stageBefore(stages, name.toLowerCase(), stages.length);
   if (later !== undefined) throw notEarlier(name, later === stage);
   if (/^\d+$/.test(name)) return numberedStage(stages, stage, name);
   if (name === 'scratch') throw new TsbuildError('STAGE_NOT_FOUND', 'Cannot copy from scratch: it has no files');

@@ -57,3 +57,31 @@ export function findStage<S extends Pick<SourceStage, 'from'>>(stages: readonly 
   const lower = name.toLowerCase();
   return stages.findLast(({ from }) => from.as === lower);
 }
+
+/** The last stage of that name (lower case) whose number is below `before`. Each name costs a search, however many stages there are. */
+export function stageBefore(stages: readonly SourceStage[], name: string, before: number): SourceStage | undefined {
+  const same = stagesByName(stages).get(name) ?? [];
+  let [low, high] = [0, same.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((same[middle]?.number ?? 0) < before) low = middle + 1;
+    else high = middle;
+  }
+  return same[low - 1];
+}
+
+const indexes = new WeakMap<readonly SourceStage[], ReadonlyMap<string, SourceStage[]>>();
+
+function stagesByName(stages: readonly SourceStage[]): ReadonlyMap<string, SourceStage[]> {
+  const known = indexes.get(stages);
+  if (known !== undefined) return known;
+  const byName = new Map<string, SourceStage[]>();
+  for (const stage of stages) {
+    if (stage.from.as === undefined) continue;
+    const same = byName.get(stage.from.as);
+    if (same === undefined) byName.set(stage.from.as, [stage]);
+    else same.push(stage);
+  }
+  indexes.set(stages, byName);
+  return byName;
+}

@@ -274,3 +274,12 @@ test('planBuild lets RUN leave the sandbox only where that is allowed', () => {
   assert.match(planFailure(text, { allowed: new Set(['network.host']) }), /^NOT_ALLOWED .*security\.insecure \(4\)$/);
   assert.equal(plan(text, { allowed: new Set(['network.host', 'security.insecure']) }).stages.length, 1);
 });
+
+test('planBuild finds the nearest earlier stage of a name among many, in the time of one search each', () => {
+  const chain = Array.from({ length: 50_000 }, (_, index) => `FROM s${index} AS s${index + 1}`);
+  const result = plan(`FROM a AS s0\n${chain.join('\n')}\n`);
+  assert.equal(result.stages.length, 50_001);
+  assert.deepEqual(result.stages.at(-1)?.base, { kind: 'stage', index: 49_999 });
+  const twice = plan('FROM a AS x\nFROM b AS x\nFROM x AS y\nFROM c AS x\nFROM y\nCOPY --from=X /f /\n');
+  assert.deepEqual(outline(twice), ['x<b', 'y<#0', 'x<c', 'stage-4<#1']);
+});

@@ -6,6 +6,7 @@ import { release } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { ContainerSpec } from '../../src/sandbox/container-spec.ts';
 import type { Launcher } from '../../src/sandbox/launcher.ts';
 import { dumpable } from '../../src/sys/process.ts';
 import { type Box, makeBox, type Outcome, run } from '../sandbox/_busybox.ts';
@@ -303,6 +304,75 @@ export function launcherContract(name: string, load: () => Promise<Launcher>): v
       assert.match(stdout, /^hosts\nresolv.conf\ndrwx------ /);
       assert.match(stderr, /^touch: \/tmp\/x: Read-only file system\n$/);
       assert.deepEqual(readdirSync(join(box.directory, 'l/root')), ['y']);
+    });
+
+    it('mounts what is at a place in layers, found inside them whatever links there are', async () => {
+      const other = join(box.directory, 'other');
+      for (const directory of ['other/top/d', 'other/bottom/d', 'other/up', 'other/work'])
+        mkdirSync(join(box.directory, directory), { recursive: true });
+      writeFileSync(join(other, 'bottom/d/below'), 'below');
+      writeFileSync(join(other, 'top/d/above'), 'above');
+      symlinkSync('../../../../../../', join(other, 'top/up'));
+      symlinkSync('/d', join(other, 'top/link'));
+      const stack = { cwd: other, lower: ['top', 'bottom'] };
+      const type = 'directory';
+      const mounts: ContainerSpec['mounts'] = [
+        { kind: 'layers', target: '/tmp', layers: stack, source: '/link', type, access: 'read-only' },
+        {
+          kind: 'layers',
+          target: '/root',
+          layers: { ...stack, writable: { upper: 'up', work: 'work' } },
+          source: '/up',
+          type,
+          access: 'read-write',
+        },
+        { kind: 'layers', target: '/etc', layers: { cwd: other, lower: [] }, source: '/', type, access: 'read-only' },
+      ];
+      const { stdout, exitCode } = await step('ls /tmp /root /etc; touch /tmp/x 2>&1; rm /root/d/below && touch /root/new && ls /root/d', {
+        spec: { mounts: [...box.spec.mounts, ...mounts] },
+      });
+      assert.equal(exitCode, 0);
+      assert.equal(stdout, '/etc:\n\n/root:\nd\nlink\nup\n\n/tmp:\nabove\nbelow\ntouch: /tmp/x: Read-only file system\nabove\n');
+      assert.deepEqual(readdirSync(join(other, 'bottom/d')), ['below']);
+      rmSync(other, { recursive: true });
+    });
+
+    it('mounts bytes as a file of their owner, which is a program where its mode says so', async () => {
+      const bytes = (text: string) => Buffer.from(text).toString('base64');
+      const mounts: ContainerSpec['mounts'] = [
+        {
+          kind: 'bytes',
+          target: '/dev/a/b/program',
+          make: { inside: '/dev', type: 'file' },
+          bytes: bytes('#!/bin/sh\necho ran\n'),
+          owner: { mode: 0o755, uid: 0, gid: 0 },
+        },
+        {
+          kind: 'bytes',
+          target: '/dev/data',
+          make: { inside: '/dev', type: 'file' },
+          bytes: bytes('#!/bin/sh\nexit\n'),
+          owner: { mode: 0o440, uid: 5, gid: 6 },
+        },
+        { kind: 'bytes', target: '/dev/empty', make: { inside: '/dev', type: 'file' }, bytes: '', owner: { mode: 0o400, uid: 0, gid: 0 } },
+      ];
+      const { stdout } = await step(
+        '/dev/a/b/program; stat -c "%a %u %g" /dev/data; mount | grep -c "/dev/data type tmpfs (ro,nosuid,nodev,noexec"; stat -c %s /dev/empty; echo x > /dev/data',
+        {
+          spec: { mounts: [...box.spec.mounts, ...mounts] },
+        },
+      );
+      assert.equal(stdout, 'ran\n440 5 6\n1\n0\n');
+    });
+
+    it('makes targets inside other mounts, but not in those that are read-only', async () => {
+      const inside = (access: 'read-only' | 'read-write'): ContainerSpec['mounts'] => [
+        ...box.spec.mounts,
+        { kind: 'tmpfs', target: '/tmp', access },
+        { kind: 'tmpfs', target: '/tmp/a/b', make: { inside: '/tmp', type: 'directory' } },
+      ];
+      assert.equal((await step('touch /tmp/a/b/x; ls /tmp/a/b', { spec: { mounts: inside('read-write') } })).stdout, 'x\n');
+      await assert.rejects(step('true', { spec: { mounts: inside('read-only') } }), /to mount on.*EROFS/);
     });
 
     it('runs many containers at once', async () => {

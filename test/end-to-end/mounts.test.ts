@@ -1,10 +1,12 @@
 /** RUN --mount: bind, cache, tmpfs, and the programs that here-documents are, as a step and its layer see them. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
-import { type CommandResult, makeWorld, type World } from './_world.ts';
+import { BIN, type CommandResult, makeWorld, type World } from './_world.ts';
 
 let world: World;
 
@@ -314,6 +316,58 @@ describe('RUN with a here-document that begins with #!', () => {
     assert.deepEqual(await output('FROM busybox\nRUN <<X\n#!/bin/sh\necho two\nX\n'), ['two']);
     assert.match((await build('FROM busybox\nRUN <<X\n#!/bin/sh\nexit 3\nX\n')).stderr, /exited with code 3/);
     assert.match((await build('FROM busybox\nRUN <<X\n#!/no/such\nX\n')).stderr, /exited with code 127/);
+  });
+});
+
+describe('RUN --mount under attack and under kill -9', () => {
+  test('a cache is free again, and whole, when the tsbuild that used it was killed', async () => {
+    const context = world.context({
+      Dockerfile:
+        'FROM busybox\nARG WHO\nRUN --mount=type=cache,id=killed,target=/c,sharing=locked echo $WHO >> /c/log; [ $WHO = second ] || sleep 60; cat /c/log\n',
+    });
+    const first = spawn(process.execPath, [BIN, '--progress=plain', '--build-arg', 'WHO=first', context], {
+      env: { ...process.env, TSBUILD_ROOT: world.root },
+      stdio: 'ignore',
+    });
+    const caches = path.join(world.root, 'cache/mounts');
+    const isRunning = () =>
+      readdirSync(caches).some(
+        (name) =>
+          existsSync(path.join(caches, name, '0/data/log')) && readFileSync(path.join(caches, name, '0/data/log'), 'utf8') === 'first\n',
+      );
+    while (!existsSync(caches) || !isRunning()) await sleep(50);
+    first.kill('SIGKILL');
+    const started = Date.now();
+    const { code, stderr } = await world.tsbuild(['--progress=plain', '--build-arg', 'WHO=second', context]);
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, / first\n#\d+ \S+ second\n/);
+    assert.ok(Date.now() - started < 20_000);
+  });
+
+  test('directories that another step swaps for links lead no mount out of the container (CVE-2021-30465)', async () => {
+    const victim = path.join(world.directory, 'race/x');
+    mkdirSync(victim, { recursive: true });
+    const swap = `i=0; while [ $i -lt 400 ]; do mkdir -p /c/d/x; mv /c/d /c/old; ln -s ${world.directory}/race /c/d; rm /c/d; mv /c/old /c/d; i=$((i+1)); done 2>/dev/null; true`;
+    const targets = Array.from(
+      { length: 12 },
+      (_, index) =>
+        `RUN --mount=type=cache,id=race,target=/c --mount=type=tmpfs,target=/c/d/x --mount=type=cache,id=other,target=/c/d/y${index} touch /c/d/x/breakout /c/d/y${index}/breakout; true`,
+    );
+    await build(
+      [
+        'FROM busybox AS swap',
+        `RUN --mount=type=cache,id=race,target=/c ${swap}`,
+        'FROM busybox AS mounts',
+        ...targets,
+        'FROM busybox',
+        'COPY --from=swap /etc/group /1',
+        'COPY --from=mounts /etc/group /2',
+        '',
+      ].join('\n'),
+      ['--jobs', '2'],
+    );
+    assert.deepEqual(readdirSync(path.join(world.directory, 'race')), ['x']);
+    assert.deepEqual(readdirSync(victim), []);
   });
 });
 

@@ -34,7 +34,7 @@ export const ERROR_CODES = {
   CONTEXT_CHANGED: 'A file of the build context changed while it was read',
   COPY_CONFLICT: 'COPY would replace a directory by a file or the other way round',
   PATH_ESCAPE: 'A path leaves the root it belongs to',
-  FETCH_FAILED: 'A URL that ADD names cannot be fetched',
+  FETCH_FAILED: 'A URL or a git repository cannot be fetched',
   IMAGE_NOT_FOUND: 'No such image in the store or the registry',
   IMAGE_INVALID: 'An image breaks the OCI image specification',
   LAYER_INVALID: 'A layer archive is malformed or hostile',

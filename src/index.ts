@@ -28,7 +28,7 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   const bases = baseImages(session, options);
   const plan = await planWithImages(dockerfile, bases, planOptions(session, input, options));
   await announce(session, plan, options);
-  using resources = buildResources(session, input, { ...options, bases });
+  const resources = buildResources(session, input, { ...options, bases });
   const result = await executePlan(plan, resources);
   const image = await assembleResult(resources, result, options.labels ?? {});
   return await exportImage(session, image, { names, push: options.push === true });

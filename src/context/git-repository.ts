@@ -14,8 +14,8 @@ export interface GitAccess {
   /** The state directory. */
   readonly root: string;
   readonly signal: AbortSignal;
-  /** Of the caller's ssh-agent; undefined: none may be used. */
-  readonly sshAgent: string | undefined;
+  /** Socket of the ssh-agent that ssh addresses may use; undefined: none. */
+  sshAgent(): Promise<string | undefined>;
   /** The value of an Authorization header for an address. */
   authorization(address: Pick<GitAddress, 'host' | 'transport' | 'credentials'>): string | undefined;
 }
@@ -55,7 +55,7 @@ async function resolveRef(access: GitAccess, address: GitAddress): Promise<Resol
   const names = candidates(ref, refKind);
   const patterns = names.map((name) => `${name}*`);
   const args = ['ls-remote', '--quiet', '--symref', '--', address.remote, ...patterns];
-  const call = remoteCall(access, address, { args, timeoutMs: LIST_MS });
+  const call = await remoteCall(access, address, { args, timeoutMs: LIST_MS });
   const advertised = parseAdvertised(await needGit(call, `read ${shownGitAddress(address)}`));
   for (const name of names) {
     const peeled = advertised.get(`${name}^{}`);
@@ -126,7 +126,7 @@ async function fetchCommit(
   await makeRepository(access, shallow);
   for (const source of [commit, ...(ref === undefined ? [] : [ref])]) {
     const args = [`--git-dir=${shallow}`, ...FETCH, '--depth=1', '--', remote.remote, `+${source}:${kept(commit)}.new`];
-    const { code } = await runGit(remoteCall(access, remote, { args, timeoutMs: FETCH_MS }));
+    const { code } = await runGit(await remoteCall(access, remote, { args, timeoutMs: FETCH_MS }));
     if (code === 0 && (await keepCommit(access, shallow, commit, `${kept(commit)}.new`))) return shallow;
   }
   await fetchAll(access, remote, full);
@@ -166,7 +166,7 @@ async function fetchAll(access: GitAccess, remote: GitRemote, repository: string
     '+refs/heads/*:refs/all/heads/*',
     '+refs/tags/*:refs/all/tags/*',
   ];
-  await needGit(remoteCall(access, remote, { args, timeoutMs: FETCH_MS }), `fetch ${shownGitAddress(remote)}`);
+  await needGit(await remoteCall(access, remote, { args, timeoutMs: FETCH_MS }), `fetch ${shownGitAddress(remote)}`);
 }
 
 /** Without templates: no hook, no attributes file. One that is there is left as it is. */
@@ -192,12 +192,12 @@ export function local({ signal }: Pick<GitAccess, 'signal'>, call: Pick<GitCall,
   return { ...call, network: 'none', signal, timeoutMs: FILES_MS };
 }
 
-function remoteCall(access: GitAccess, remote: GitRemote, call: Pick<GitCall, 'args' | 'timeoutMs'>): GitCall {
+async function remoteCall(access: GitAccess, remote: GitRemote, call: Pick<GitCall, 'args' | 'timeoutMs'>): Promise<GitCall> {
   const network: GitNetwork = {
     transport: remote.transport,
     origin: `${remote.transport}://${remote.host}`,
     authorization: access.authorization(remote),
-    sshAgent: access.sshAgent,
+    sshAgent: remote.transport === 'ssh' ? await access.sshAgent() : undefined,
   };
   return { ...call, network, signal: access.signal };
 }

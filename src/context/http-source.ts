@@ -13,6 +13,8 @@ export interface HttpFetch {
   /** Of the copy that is here already: the server may answer that it is still good. */
   readonly known: HttpValidators;
   readonly signal: AbortSignal;
+  /** Value of an Authorization header, for the URL's own origin alone; beats credentials in the URL. */
+  readonly authorization?: string | undefined;
   /** Bytes at most; 32 GiB where absent. */
   readonly maxBytes?: number;
 }
@@ -58,12 +60,13 @@ async function openDispatcher({ hostname }: URL): Promise<Dispatcher> {
   return isLoopback ? new Agent(settings) : new EnvHttpProxyAgent({ ...settings, requestTls: tls, proxyTls: tls });
 }
 
-async function follow(dispatcher: Dispatcher, { url: start, known, signal, maxBytes = BYTES_MAX }: HttpFetch): Promise<HttpAnswer> {
+async function follow(dispatcher: Dispatcher, fetch: HttpFetch): Promise<HttpAnswer> {
+  const { url: start, known, signal, maxBytes = BYTES_MAX } = fetch;
   let url = start;
   for (let redirects = 0; redirects <= REDIRECTS_MAX; redirects++) {
     const { statusCode, headers, body } = await dispatcher.request({
       ...{ origin: url.origin, path: url.pathname + url.search, method: 'GET', signal },
-      headers: requestHeaders(url, start, known),
+      headers: requestHeaders(url, fetch),
     });
     body.on('error', () => {});
     const header = (name: string) => (typeof headers[name] === 'string' ? headers[name] : undefined);
@@ -79,14 +82,15 @@ async function follow(dispatcher: Dispatcher, { url: start, known, signal, maxBy
 }
 
 /** Credentials of the URL go to the host that they were written for and to no other. */
-function requestHeaders(url: URL, start: URL, { etag, lastModified }: HttpValidators): Record<string, string> {
+function requestHeaders(url: URL, { url: start, authorization, known: { etag, lastModified } }: HttpFetch): Record<string, string> {
   const isHome = url.origin === start.origin;
   const userinfo = `${decodeURIComponent(start.username)}:${decodeURIComponent(start.password)}`;
+  const credentials = authorization ?? (userinfo === ':' ? undefined : `Basic ${Buffer.from(userinfo).toString('base64')}`);
   return {
     'user-agent': 'tsbuild',
     // The bytes themselves: what is stored compressed stays so.
     'accept-encoding': 'identity',
-    ...(isHome && userinfo !== ':' ? { authorization: `Basic ${Buffer.from(userinfo).toString('base64')}` } : {}),
+    ...(isHome && credentials !== undefined ? { authorization: credentials } : {}),
     ...(etag !== undefined ? { 'if-none-match': etag } : lastModified !== undefined ? { 'if-modified-since': lastModified } : {}),
   };
 }

@@ -19,7 +19,7 @@ import { downloaded } from './remote-file.ts';
 /** A session with what opens sources: secrets, the caller's ssh-agent. */
 export interface InputSession extends Pick<Session, 'store' | 'snapshots' | 'signal'> {
   readonly secrets?: SecretReader | undefined;
-  readonly sshAgent: string | undefined;
+  readonly ssh: { socketOf(id: string): Promise<string | undefined> };
   /** Of contexts whose address does not say. */
   readonly keepGitDir: boolean;
 }
@@ -47,27 +47,27 @@ export function plannedContexts(sources: ReadonlyMap<string, ContextSource>): Na
   return new Map([...sources].map(planned));
 }
 
-/** `main` is the main context; disposing closes all that were opened, the main one too. */
-export function openContexts(
-  session: InputSession,
-  main: () => Promise<OpenContext>,
-  named: ReadonlyMap<string, ContextSource>,
-): BuildContexts & AsyncDisposable {
-  const open = new Map<string | undefined, Promise<OpenContext>>();
-  const start = async (name: string | undefined): Promise<OpenContext> => {
-    if (name === undefined) return await main();
-    const source = named.get(name);
-    if (source === undefined) throw new Error(`No build context ${name}`);
-    return await openNamed(session, source);
-  };
+export interface OpenContexts extends BuildContexts, AsyncDisposable {
+  /** How the main one (undefined) is opened. */
+  set(name: undefined, open: () => Promise<OpenContext>): void;
+}
+
+/** Disposing closes all that were opened. */
+export function openContexts(session: InputSession, named: ReadonlyMap<string, ContextSource>): OpenContexts {
+  const openers = new Map<string | undefined, () => Promise<OpenContext>>();
+  for (const [name, source] of named) openers.set(name, async () => await openNamed(session, source));
+  const opened = new Map<string | undefined, Promise<OpenContext>>();
   return {
+    set: (name, open) => void openers.set(name, open),
     async open(name) {
-      const opening = open.get(name) ?? start(name);
-      open.set(name, opening);
+      const start = openers.get(name);
+      if (start === undefined) throw new Error(`No build context ${name ?? ''}`);
+      const opening = opened.get(name) ?? start();
+      opened.set(name, opening);
       return await opening;
     },
     async [Symbol.asyncDispose]() {
-      const all = await Promise.allSettled(open.values());
+      const all = await Promise.allSettled(opened.values());
       for (const result of all) if (result.status === 'fulfilled') result.value[Symbol.dispose]();
     },
   };

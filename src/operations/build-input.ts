@@ -1,5 +1,5 @@
 /** What a build reads: the text of its Dockerfile and its contexts, as one value with a lifetime. */
-import type { BuildContexts } from '../builder/execute/resources.ts';
+import type { BuildContexts, Secrets, SshAgents } from '../builder/execute/resources.ts';
 import { unpackedTree } from '../builder/execute/unpacked-tree.ts';
 import type { NamedContexts } from '../builder/plan/named-contexts.ts';
 import { type ContextSource, parseContextSource } from '../context/context-source.ts';
@@ -19,6 +19,8 @@ import {
   treeContext,
 } from './build-contexts.ts';
 import { downloaded, type RemoteFile, standardInput } from './remote-file.ts';
+import { openSecrets, type SecretSource } from './secrets.ts';
+import { openSshAgents, type SshSource } from './ssh-agents.ts';
 
 /** Where a Dockerfile and what it reads come from. */
 export interface InputOptions {
@@ -35,27 +37,41 @@ export interface InputOptions {
   /** More contexts by name, which win over stages and images of that name; values as `context`, `docker-image://` and `oci-layout://`. */
   readonly contexts?: Readonly<Record<string, string>> | undefined;
   readonly buildArgs?: Readonly<Record<string, string>> | undefined;
+  /** By id, for RUN --mount=type=secret, and for sources that want a password. */
+  readonly secrets?: Readonly<Record<string, SecretSource>> | undefined;
+  /** By id, for RUN --mount=type=ssh, and `default` for git: paths of an agent's socket or of private keys. */
+  readonly ssh?: Readonly<Record<string, SshSource>> | undefined;
 }
 
 export interface BuildInput extends AsyncDisposable {
   readonly dockerfile: DockerfileText;
   readonly contexts: BuildContexts;
   readonly named: NamedContexts;
+  readonly secrets: Secrets;
+  readonly ssh: SshAgents;
 }
 
 /** Reads the Dockerfile, and of contexts as little as that takes. Throws DOCKERFILE_NOT_FOUND, CONTEXT_NOT_FOUND, FETCH_FAILED, USAGE. */
 export async function openBuildInput(callers: Session, options: InputOptions): Promise<BuildInput> {
-  const session = inputSession(callers, options);
-  const source = mainSource(options);
+  const keys = { secrets: openSecrets(options.secrets ?? {}), ssh: openSshAgents(options.ssh ?? {}) };
   const named = namedSources(options.contexts ?? {});
-  const file = await separateDockerfile(session, options);
-  const main = await openMain(session, source, { ...options, isDockerfileGiven: file !== undefined });
-  const contexts = openContexts(session, main.open, named);
-  try {
-    const dockerfile = file ?? main.dockerfile ?? readDockerfileIn((await contexts.open(undefined)).tree, options.dockerfile);
-    return { dockerfile, contexts, named: plannedContexts(named), [Symbol.asyncDispose]: () => contexts[Symbol.asyncDispose]() };
-  } catch (error) {
+  const session = inputSession(callers, keys, options);
+  const contexts = openContexts(session, named);
+  const close = async (): Promise<void> => {
     await contexts[Symbol.asyncDispose]();
+    keys.ssh[Symbol.dispose]();
+  };
+  try {
+    const source = mainSource(options);
+    const file = await separateDockerfile(session, options);
+    const main = await openMain(session, source, { ...options, isDockerfileGiven: file !== undefined });
+    contexts.set(undefined, main.open);
+    // What has been read already is to be closed, even if no step asks for it.
+    if (main.isRead) await contexts.open(undefined);
+    const dockerfile = file ?? main.dockerfile ?? readDockerfileIn((await contexts.open(undefined)).tree, options.dockerfile);
+    return { dockerfile, contexts, named: plannedContexts(named), ...keys, [Symbol.asyncDispose]: close };
+  } catch (error) {
+    await close();
     throw error;
   }
 }
@@ -78,10 +94,11 @@ export function localDirectory(options: InputOptions): { readonly path: string; 
 }
 
 /** For addresses of ssh the caller's agent, as for docker; an ADD has it with --ssh only. */
-function inputSession(session: Session, { buildArgs = {} }: InputOptions): InputSession {
+function inputSession(session: Session, keys: Pick<BuildInput, 'secrets' | 'ssh'>, { buildArgs = {} }: InputOptions): InputSession {
   const { store, signal } = session;
   return {
-    ...{ store, signal, sshAgent: process.env['SSH_AUTH_SOCK'] },
+    ...{ store, signal, secrets: keys.secrets },
+    ssh: { socketOf: async (id) => (await keys.ssh.socketOf(id)) ?? process.env['SSH_AUTH_SOCK'] },
     get snapshots() {
       return session.snapshots;
     },
@@ -90,6 +107,7 @@ function inputSession(session: Session, { buildArgs = {} }: InputOptions): Input
 }
 
 interface MainContext {
+  readonly isRead?: true;
   readonly dockerfile?: DockerfileText | undefined;
   open(): Promise<OpenContext>;
 }
@@ -148,7 +166,7 @@ async function openArchive(
   using _file = file;
   if (await isArchiveFile(file.open())) {
     const tree = await unpackedTree(session, file.open());
-    return { open: async () => treeContext(tree) };
+    return { isRead: true, open: async () => treeContext(tree) };
   }
   if (options.isDockerfileGiven) throw new TsbuildError('CONTEXT_NOT_FOUND', `Cannot use ${file.name} as the build context: it is no tar`);
   return { dockerfile: dockerfileText(file.name, file), open: async () => treeContext(session.snapshots.tree(undefined)) };

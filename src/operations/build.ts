@@ -19,8 +19,6 @@ import type { CommonOptions, Session } from '../session.ts';
 import { type BaseImages, openBaseImages } from './base-image.ts';
 import type { BuildInput, InputOptions } from './build-input.ts';
 import { warnOfFindings } from './check.ts';
-import { openSecrets, type SecretSource } from './secrets.ts';
-import { openSshAgents, type SshSource } from './ssh-agents.ts';
 
 export interface BuildOptions extends CommonOptions, InputOptions {
   /** Names for the image, such as `app:1`. */
@@ -37,10 +35,6 @@ export interface BuildOptions extends CommonOptions, InputOptions {
   /** Most steps at once; by default the number of cores. */
   readonly jobs?: number | undefined;
   readonly network?: 'default' | 'none' | 'host' | undefined;
-  /** By id, for RUN --mount=type=secret. */
-  readonly secrets?: Readonly<Record<string, SecretSource>> | undefined;
-  /** By id, for RUN --mount=type=ssh: paths of an agent's socket or of private keys. */
-  readonly ssh?: Readonly<Record<string, SshSource>> | undefined;
   /** What RUN may ask for beyond the sandbox; `network: 'host'` allows the network. */
   readonly allow?: readonly Entitlement[] | undefined;
   /** `name:address` pairs for /etc/hosts of every step. */
@@ -64,17 +58,14 @@ export function imageNames(options: BuildOptions): readonly Reference[] {
   return (options.tags ?? []).map(parseNewName);
 }
 
-/** What executing a plan needs, out of a session, what is read, and the caller's choices. Dispose it with the session. */
+/** What executing a plan needs, out of a session, what is read, and the caller's choices. */
 export function buildResources(
   session: Session,
-  { contexts }: BuildInput,
+  { contexts, secrets, ssh }: BuildInput,
   options: BuildOptions & { readonly bases: BaseImages },
-): BuildResources & Disposable {
-  const ssh = openSshAgents(options.ssh ?? {});
+): BuildResources {
   return {
-    ...{ store: session.store, emit: session.emit, signal: session.signal, networks: session.networks, contexts },
-    secrets: openSecrets(options.secrets ?? {}),
-    ssh,
+    ...{ store: session.store, emit: session.emit, signal: session.signal, networks: session.networks, contexts, secrets, ssh },
     get snapshots() {
       return session.snapshots;
     },
@@ -88,7 +79,6 @@ export function buildResources(
       addHosts: (options.addHosts ?? []).map(parseHost),
       limit: pLimit(options.jobs ?? availableParallelism()),
     },
-    [Symbol.dispose]: () => ssh[Symbol.dispose](),
   };
 }
 

@@ -1,6 +1,7 @@
 /** A file that is not on this machine's disk yet: standard input or a URL, read once, then open as often as wanted. */
 import { openSync, readFileSync, statSync } from 'node:fs';
 import { download } from '../builder/execute/add-download.ts';
+import type { SecretReader } from '../builder/execute/source-secrets.ts';
 import { shownUrl } from '../context/http-source.ts';
 import { openInput } from '../context/open-input.ts';
 import { type Spool, spool } from '../context/spool.ts';
@@ -11,7 +12,9 @@ export interface RemoteFile extends Spool {
   readonly name: string;
 }
 
-type Reading = Pick<Session, 'store' | 'signal'>;
+interface Reading extends Pick<Session, 'store' | 'signal'> {
+  readonly secrets?: SecretReader | undefined;
+}
 
 /** As much as a context may have when it is unpacked. */
 const BYTES_MAX = 128 * 2 ** 30;
@@ -23,8 +26,8 @@ export async function standardInput({ store, signal }: Reading): Promise<RemoteF
 }
 
 /** What `url` gives: fetched, or kept from an earlier build and still good. Throws FETCH_FAILED. */
-export async function downloaded({ store, signal }: Reading, url: URL): Promise<RemoteFile> {
-  const { file } = await download(store.root, url, { signal });
+export async function downloaded({ store, signal, secrets }: Reading, url: URL): Promise<RemoteFile> {
+  const { file } = await download(store.root, url, { signal, secrets });
   return {
     name: shownUrl(url),
     size: statSync(file).size,

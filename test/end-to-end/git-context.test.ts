@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { commitFiles, type GitServer, git, makeRepository, serveGit } from './_git.ts';
-import { makeWorld, type World } from './_world.ts';
+import { BIN, makeWorld, type World } from './_world.ts';
 
 let world: World;
 let server: GitServer;
@@ -201,7 +202,6 @@ describe('ADD of a git repository', () => {
 });
 
 test('git:// is read from a real daemon', async () => {
-  const { spawn } = await import('node:child_process');
   const port = 20_000 + (process.pid % 20_000);
   const daemon = spawn(
     'git',
@@ -213,7 +213,7 @@ test('git:// is read from a real daemon', async () => {
     },
   );
   try {
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await sleep(500);
     assert.equal(await buildAndRun([`git://127.0.0.1:${port}/app.git#v1`], 'cat /in/f'), 'one');
   } finally {
     process.kill(-(daemon.pid ?? 0), 'SIGKILL');
@@ -383,3 +383,73 @@ describe('credentials of a git address', () => {
     assert.ok(other.asked.every(({ authorization }) => authorization === undefined));
   });
 });
+
+describe('secrets that open a git repository', () => {
+  const basic = (token: string): string => `Basic ${Buffer.from(`x-access-token:${token}`).toString('base64')}`;
+  const guarded = (expected: string): void => {
+    server.asked.length = 0;
+    server.intercept = (request, response) => {
+      if (request.headers.authorization === expected) return false;
+      response.writeHead(401, { 'www-authenticate': 'Basic realm="x"' }).end();
+      return true;
+    };
+  };
+
+  test('GIT_AUTH_TOKEN opens contexts and sources of ADD, and nothing keeps it', async () => {
+    guarded(basic('tokenvalue'));
+    const secret = ['--secret', 'id=GIT_AUTH_TOKEN,env=TOKEN'];
+    const env = { TOKEN: 'tokenvalue' };
+    await world.succeed([...secret, `${url}#same`], { env });
+    await world.succeed([...secret, adding(`ADD ${url}#same:sub /w`)], { env });
+    const refused = await world.tsbuild([`${url}#v1`]);
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /FETCH_FAILED/);
+    server.intercept = undefined;
+    for (const text of ['tokenvalue', basic('tokenvalue').slice('Basic '.length)])
+      assert.throws(() => execFileSync('grep', ['-r', '-l', '-a', text, world.root]), 'nothing has it');
+  });
+
+  test('GIT_AUTH_HEADER.host is sent to that host, and to no other', async () => {
+    const { host } = new URL(server.base);
+    guarded('Bearer abc');
+    await world.succeed(['--secret', `id=GIT_AUTH_HEADER.${host},env=HEADER`, adding(`ADD ${url}#main:sub /x`)], {
+      env: { HEADER: 'Bearer abc' },
+    });
+    const other = await world.tsbuild(['--secret', 'id=GIT_AUTH_HEADER.example.com,env=HEADER', adding(`ADD ${url}#main:sub /y`)], {
+      env: { HEADER: 'Bearer abc' },
+    });
+    server.intercept = undefined;
+    assert.equal(other.code, 1);
+  });
+});
+
+test('a fetch that hangs ends with SIGINT, and so does git', async () => {
+  server.intercept = (request) => request.url?.startsWith('/hangs.git') === true;
+  const child = spawn(process.execPath, [BIN, `${server.base}/hangs.git`], {
+    env: { ...process.env, TSBUILD_ROOT: world.root },
+    stdio: 'ignore',
+  });
+  const ended = new Promise<number | null>((resolve) => child.on('close', resolve));
+  for (let wait = 0; wait < 100 && !gitRuns(); wait++) await sleep(50);
+  assert.ok(gitRuns());
+  child.kill('SIGINT');
+  assert.equal(await ended, 130);
+  for (let wait = 0; wait < 40 && gitRuns(); wait++) await sleep(50);
+  server.intercept = undefined;
+  assert.ok(!gitRuns());
+});
+
+/** Whether a git asks for what never answers. */
+function gitRuns(): boolean {
+  return readdirSync('/proc').some((pid) => {
+    try {
+      return (
+        /^\d+$/.test(pid) &&
+        readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes(`${server.base}/hangs.git`) &&
+        !readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes(BIN)
+      );
+    } catch {
+      return false;
+    }
+  });
+}

@@ -10,6 +10,7 @@ let server: Server;
 let base = '';
 const bodies = new Map<string, Buffer | string>();
 const asked: string[] = [];
+const authorizations: (string | undefined)[] = [];
 
 before(async () => {
   world = await makeWorld();
@@ -19,6 +20,7 @@ before(async () => {
   bodies.set('/WithCopy', 'FROM busybox\nCOPY mine /\n');
   server = createServer(({ url = '', headers }, response) => {
     asked.push(url);
+    authorizations.push(headers.authorization);
     const body = bodies.get(url);
     if (body === undefined) response.writeHead(404).end();
     else if (headers['if-none-match'] === '"1"') response.writeHead(304).end();
@@ -67,4 +69,23 @@ test('an address that does not answer is told without its query', async () => {
   assert.equal(code, 1);
   assert.match(stderr, /FETCH_FAILED/);
   assert.doesNotMatch(stderr, /hidden/);
+});
+
+test('HTTP_AUTH_TOKEN_host and HTTP_AUTH_HEADER_host are sent to that host alone', async () => {
+  const { host } = new URL(base);
+  const env = { TOKEN: 'abc', HEADER: 'Custom xyz' };
+  authorizations.length = 0;
+  await world.succeed(['--secret', `id=HTTP_AUTH_TOKEN_${host},env=TOKEN`, `${base}/app.tgz`], { env });
+  assert.deepEqual(authorizations, ['Bearer abc']);
+  const context = world.context({
+    Dockerfile: `FROM busybox\nADD ${base}/Dockerfile /d\nADD ${base.replace('127.0.0.1', 'localhost')}/WithCopy /e\n`,
+  });
+  authorizations.length = 0;
+  await world.succeed(['--secret', `id=HTTP_AUTH_HEADER_${host},env=HEADER`, context], { env });
+  assert.deepEqual(authorizations, ['Custom xyz', undefined]);
+});
+
+test('--check of a remote context reads its Dockerfile, and says nothing about ignored files', async () => {
+  assert.match(await world.succeed(['--check', `${base}/app.tgz`]), /nothing found/);
+  assert.match(await world.succeed(['--call', 'outline', '-f', `${base}/Dockerfile`, world.context({})]), /^$/);
 });

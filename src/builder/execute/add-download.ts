@@ -6,6 +6,7 @@ import { TsbuildError } from '../../errors.ts';
 import { type ByteString, fromText } from '../../tree/byte-string.ts';
 import type { FileNode, FileTree } from '../../tree/file-tree.ts';
 import type { OpenSources, SourceGroup } from './source-group.ts';
+import { httpAuthorization, type SecretReader } from './source-secrets.ts';
 import type { StageRun } from './stage-run.ts';
 
 const NO_XATTRS: ReadonlyMap<string, Buffer> = new Map();
@@ -26,7 +27,7 @@ export function downloadGroup({ resources }: StageRun, address: string, checksum
   const expected = checksum === undefined ? undefined : parseChecksum(checksum);
   let fetching: Promise<Fetched> | undefined;
   const fetched = async () => {
-    fetching ??= download(resources.store.root, url, { expected, signal: resources.signal });
+    fetching ??= download(resources.store.root, url, { expected, signal: resources.signal, secrets: resources.secrets });
     return await fetching;
   };
   return {
@@ -36,15 +37,24 @@ export function downloadGroup({ resources }: StageRun, address: string, checksum
   };
 }
 
-/** What a URL gives, kept in the state directory `root`. `expected`: the digest (hex) that it must have. Throws FETCH_FAILED, DIGEST_MISMATCH. */
-export async function download(root: string, url: URL, how: { expected?: string | undefined; signal: AbortSignal }): Promise<Fetched> {
+export interface Downloading {
+  /** The digest (hex) that it must have. */
+  readonly expected?: string | undefined;
+  readonly signal: AbortSignal;
+  readonly secrets?: SecretReader | undefined;
+}
+
+/** What a URL gives, kept in the state directory `root`. Throws FETCH_FAILED, DIGEST_MISMATCH. */
+export async function download(root: string, url: URL, how: Downloading): Promise<Fetched> {
   const cache = openDownloadCache(root);
   const known = cache.get(url.href);
   const digest = how.expected ?? known?.digest;
   const kept = digest === undefined ? undefined : await cache.find(digest);
   if (kept !== undefined && how.expected !== undefined)
     return { digest: how.expected, file: kept, lastModified: known?.digest === how.expected ? known.lastModified : undefined };
-  const result = await fetchHttp({ url, known: kept === undefined ? {} : (known ?? {}), signal: how.signal }, async (answer) => {
+  const authorization = httpAuthorization(how.secrets, url);
+  const asking = { url, authorization, known: kept === undefined ? {} : (known ?? {}), signal: how.signal };
+  const result = await fetchHttp(asking, async (answer) => {
     if (answer.kind === 'unchanged') return known;
     const { body, etag, lastModified } = answer;
     return { ...(await cache.store(body)), etag, lastModified };

@@ -25,8 +25,8 @@ export interface GitFiles {
 
 export interface GitResources extends Pick<BuildResources, 'store' | 'snapshots' | 'signal'> {
   readonly secrets?: SecretReader | undefined;
-  /** Socket of the ssh-agent that ssh addresses may use. */
-  readonly sshAgent?: string | undefined;
+  /** Agents by id: `default` is the one for ssh addresses. */
+  readonly ssh?: { socketOf(id: string): Promise<string | undefined> } | undefined;
 }
 
 /** Raise it when a checkout comes out differently. */
@@ -38,7 +38,7 @@ export async function gitFiles(resources: GitResources, address: GitAddress): Pr
   const access: GitAccess = {
     root: resources.store.root,
     signal: resources.signal,
-    sshAgent: resources.sshAgent,
+    sshAgent: async () => await resources.ssh?.socketOf('default'),
     authorization: (asked) => {
       if (asked.transport !== 'http' && asked.transport !== 'https') return undefined;
       const whose = asked.host === host && asked.transport === transport ? 'own' : 'other';

@@ -279,6 +279,14 @@ describe('RUN --mount=type=cache', () => {
     assert.deepEqual(lines, ['7 8 700', 'x', '7 8 777', '5 6 711', '1', '2', '2', 'read-only', '1']);
   });
 
+  test('waits for the stage that it starts from before it takes its turn', { timeout: 30_000 }, async () => {
+    const lines = await output(
+      'FROM busybox AS slow\nRUN sleep 0.5; mkdir /s; echo 1 > /s/f\nFROM busybox\nRUN --mount=type=cache,from=slow,source=s,target=/c cat /c/f\n',
+      ['--jobs', '1'],
+    );
+    assert.deepEqual(lines, ['1']);
+  });
+
   test('gives a part of itself', async () => {
     const lines = await output(
       'FROM busybox\nRUN --mount=type=cache,id=part,target=/c mkdir /c/sub; echo in > /c/sub/f; ln -s / /c/root\nRUN --mount=type=cache,id=part,source=sub,target=/c cat /c/f\nRUN --mount=type=cache,id=part,source=root,target=/c ls /c\n',

@@ -20,8 +20,16 @@ type Cache = Omit<MountPlace, 'number'> & { readonly mount: CacheMount };
 /** All caches of a step: it takes each once, in one order for all steps, so that two steps never wait for each other. */
 export function cacheMounts(run: StageRun, caches: readonly Cache[]): RunMount {
   return {
-    // Neither contents nor how they are shared can change what a step is meant to make.
-    identity: async () => caches.flatMap(({ mount, target }) => ['cache', target, mount.id ?? '', mount.source, mount.access]),
+    // Neither contents nor how they are shared can change what a step is meant to make. What a cache starts from is waited for
+    // here: a step that runs must not wait for another to be run.
+    async identity() {
+      const all: string[] = [];
+      for (const { mount, target, from } of caches) {
+        const seed = from === undefined ? [] : await sourceIdentity(run, from, path.posix.join('/', mount.source));
+        all.push('cache', target, mount.id ?? '', mount.source, mount.access, String(seed.length), ...seed);
+      }
+      return all;
+    },
     async open() {
       const named: (Cache & { readonly name: string })[] = [];
       for (const cache of caches) named.push({ ...cache, name: await cacheName(run, cache) });

@@ -2,6 +2,7 @@
 import { TsbuildError } from '../errors.ts';
 import { findGlob, type Glob, matchAt, parseGlob, reverseGlob } from './glob.ts';
 import type { Escape, Word } from './instruction.ts';
+import type { SourcePart } from './location.ts';
 
 /** The value of a variable; undefined if it is not set. */
 export type Lookup = (name: string) => string | undefined;
@@ -12,6 +13,16 @@ export interface ExpandOptions {
   readonly quotes?: 'literal' | undefined;
   /** Called for a plain `$name` or `${name}` that is not set: it becomes nothing. */
   readonly onUndefined?: ((name: string) => void) | undefined;
+}
+
+/** A word that cannot be expanded, and the part of it that is at fault, for `locate`. */
+export class ExpansionError extends TsbuildError {
+  readonly part: SourcePart;
+
+  constructor(message: string, { part, hint }: { readonly part: SourcePart; readonly hint?: string }) {
+    super('EXPANSION', message, { hint });
+    this.part = part;
+  }
 }
 
 /** Longest result, in UTF-16 units. */
@@ -42,6 +53,8 @@ interface Reader {
   readonly lookup: Lookup;
   readonly options: ExpandOptions;
   at: number;
+  /** Where the innermost `${` that is open begins. */
+  start: number;
   depth: number;
   work: number;
 }
@@ -50,7 +63,7 @@ interface Reader {
 type Escapes = 'resolve' | 'keep';
 
 function run(word: Word, lookup: Lookup, options: ExpandOptions): Output {
-  const reader: Reader = { word, lookup, options, at: 0, depth: 0, work: 0 };
+  const reader: Reader = { word, lookup, options, at: 0, start: 0, depth: 0, work: 0 };
   return readUntil(reader, { stop: '', escapes: 'resolve' });
 }
 
@@ -116,7 +129,7 @@ function addSplit(reader: Reader, out: Output, text: string): void {
 /** Nothing is expanded or escaped. */
 function readSingleQuoted(reader: Reader): string {
   const end = reader.word.indexOf("'", reader.at + 1);
-  if (end === -1) throw fault(reader, 'a single quote is not closed');
+  if (end === -1) throw fault(reader, 'a single quote is not closed', reader.at);
   const text = reader.word.slice(reader.at + 1, end);
   reader.at = end + 1;
   return text;
@@ -126,6 +139,7 @@ function readSingleQuoted(reader: Reader): string {
 function readDoubleQuoted(reader: Reader, escapes: Escapes): string {
   const { word } = reader;
   const escapeChar = reader.options.escape;
+  const start = reader.at;
   let text = '';
   reader.at++;
   let from = reader.at;
@@ -150,21 +164,24 @@ function readDoubleQuoted(reader: Reader, escapes: Escapes): string {
       reader.at += isEscape ? 2 : 1;
     } else reader.at++;
   }
-  throw fault(reader, 'a double quote is not closed');
+  throw fault(reader, 'a double quote is not closed', start);
 }
 
 /** `$name` or `${...}`; a `$` before anything else stands for itself. */
 function readDollar(reader: Reader): string {
+  const { at, start: outer } = reader;
   reader.at++;
   if (reader.word.charAt(reader.at) !== '{') {
     const name = readName(reader);
     return name === '' ? '$' : plainValue(reader, name);
   }
   reader.at++;
+  reader.start = at;
   reader.depth++;
   if (reader.depth > DEPTH_MAX) throw fault(reader, `it nests deeper than ${DEPTH_MAX}`);
   const text = readBraces(reader);
   reader.depth--;
+  reader.start = outer;
   return text;
 }
 
@@ -210,7 +227,8 @@ function readDefault(reader: Reader, name: string, { modifier, emptyIsUnset }: D
   if (modifier === '+') return isSet ? text : '';
   if (isSet) return value;
   const reason = text === '' ? `is not allowed to be ${value === undefined ? 'unset' : 'empty'}` : text.slice(0, 1000);
-  throw new TsbuildError('EXPANSION', `Cannot expand ${name.slice(0, 80)}: ${reason}`, {
+  throw new ExpansionError(`Cannot expand ${name.slice(0, 80)}: ${reason}`, {
+    part: { kind: 'piece', word: reader.word, start: reader.start, end: reader.at },
     hint: `Give it a value with --build-arg ${name.slice(0, 80)}=..., ARG or ENV.`,
   });
 }
@@ -300,7 +318,11 @@ function checkSize(reader: Reader, size: number): void {
   if (size > RESULT_MAX) throw fault(reader, 'the result is longer than 1 MiB');
 }
 
-function fault(reader: Reader, reason: string): TsbuildError {
-  const { word } = reader;
-  return new TsbuildError('EXPANSION', `Cannot expand ${word.length > 200 ? `${word.slice(0, 200)}...` : word}: ${reason}`);
+/** The part at fault goes from `quote`, which does not end, or from the open `${` to its `}`. */
+function fault(reader: Reader, reason: string, quote?: number): ExpansionError {
+  const { word, start } = reader;
+  const brace = quote === undefined ? word.indexOf('}', Math.max(start, reader.at - 1)) : -1;
+  return new ExpansionError(`Cannot expand ${word.length > 200 ? `${word.slice(0, 200)}...` : word}: ${reason}`, {
+    part: { kind: 'piece', word, start: quote ?? start, end: brace === -1 ? word.length : brace + 1 },
+  });
 }

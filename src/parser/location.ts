@@ -9,7 +9,12 @@ export type SourcePart =
   | { readonly kind: 'keyword' }
   | { readonly kind: 'flag'; readonly name: string }
   | { readonly kind: 'argument'; readonly value: string }
-  | { readonly kind: 'variable'; readonly name: string };
+  | { readonly kind: 'variable'; readonly name: string }
+  /** UTF-16 units of a word, in the instruction or in the body of a heredoc. */
+  | { readonly kind: 'piece'; readonly word: string; readonly start: number; readonly end: number };
+
+/** What dockerfile-ast knows the place of. */
+type AstPart = Exclude<SourcePart, { readonly kind: 'piece' }>;
 
 export interface DockerfileText {
   readonly file: string;
@@ -30,6 +35,7 @@ export function locate(source: DockerfileText, instruction: { readonly range: So
 /** Ranges come from dockerfile-ast, fed with this one instruction, heredoc bodies left out; it is loaded for an error only. */
 function findPart(source: DockerfileText, range: SourceRange, part: SourcePart): SourceRange | undefined {
   const lines = splitLines(source.text).slice(range.startLine - 1, range.endLine);
+  if (part.kind === 'piece') return findPiece(lines, range, part);
   const [head] = segment({ ...source, lines });
   // Without its `<<` a heredoc's marker is a plain word of the same width; a carriage return alone ends no line for us.
   const snippet = lines
@@ -50,7 +56,26 @@ function findPart(source: DockerfileText, range: SourceRange, part: SourcePart):
   };
 }
 
-function searchTree(snippet: string, part: SourcePart): ReturnType<Ast.Argument['getRange']> | undefined {
+/** The piece within its word where that stands on one line, else the first such piece; undefined where it goes over lines. */
+function findPiece(lines: readonly string[], range: SourceRange, part: SourcePart & { readonly kind: 'piece' }): SourceRange | undefined {
+  const { word, start, end } = part;
+  const needles = [
+    { text: word, shift: start },
+    { text: word.slice(start, end), shift: 0 },
+  ];
+  for (const { text, shift } of needles) {
+    for (const [index, line] of lines.entries()) {
+      const from = index === 0 ? range.startColumn : 0;
+      const column = line.indexOf(text, from);
+      if (column === -1) continue;
+      const number = range.startLine + index;
+      return { startLine: number, startColumn: column + shift, endLine: number, endColumn: column + shift + end - start };
+    }
+  }
+  return undefined;
+}
+
+function searchTree(snippet: string, part: AstPart): ReturnType<Ast.Argument['getRange']> | undefined {
   const ast = createRequire(import.meta.url)('dockerfile-ast') as typeof Ast;
   let instruction: Ast.Instruction | undefined;
   try {
@@ -63,7 +88,7 @@ function searchTree(snippet: string, part: SourcePart): ReturnType<Ast.Argument[
   }
 }
 
-function searchInstruction(instruction: Ast.Instruction, part: SourcePart): ReturnType<Ast.Argument['getRange']> | undefined {
+function searchInstruction(instruction: Ast.Instruction, part: AstPart): ReturnType<Ast.Argument['getRange']> | undefined {
   switch (part.kind) {
     case 'keyword':
       return instruction.getInstructionRange();

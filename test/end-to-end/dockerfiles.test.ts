@@ -1,6 +1,6 @@
 /** What we build equals what BuildKit builds: every case of fixtures/dockerfiles against what `scripts/record-dockerfiles.sh` wrote. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -10,7 +10,7 @@ import { BASE, CASES, type Case, makeContext, readCases, readJson } from './_cas
 import { type FlatImage, flattenImage, type RawImage } from './_flatten.ts';
 import { makeBusyboxRootfs } from './_world.ts';
 
-type Failure = { readonly fails: true; readonly line?: number; readonly message: string };
+type Failure = { readonly fails: true; readonly line?: number; readonly message: string; readonly says?: string };
 
 const cases = readCases();
 const directory = mkdtempSync(path.join(tmpdir(), 'tsbuild-corpus-'));
@@ -36,6 +36,7 @@ describe('build() makes what BuildKit makes of', { concurrency: 2, timeout: 10 *
         return;
       }
       assert.deepEqual(comparable(result), comparable(expectation(each, result)));
+      if ('fails' in result) checkMessage(each, result);
     });
   }
 });
@@ -56,8 +57,24 @@ test('the corpus says what is unsupported and where we differ on purpose', (t) =
 /** TSBUILD_WRITE_OURS=1 writes ours.json anew, to be read before it is committed. */
 function expectation({ name, differs }: Case, result: FlatImage | Failure): FlatImage | Failure {
   const file = path.join(CASES, name, differs === undefined ? 'expected.json' : 'ours.json');
-  if (differs !== undefined && process.env['TSBUILD_WRITE_OURS'] === '1') writeFileSync(file, `${JSON.stringify(result, undefined, 2)}\n`);
+  if (differs !== undefined && process.env['TSBUILD_WRITE_OURS'] === '1')
+    writeFileSync(file, `${JSON.stringify({ ...result, says: undefined }, undefined, 2)}\n`);
   return readJson(file) as FlatImage | Failure;
+}
+
+/** What we say of a case that is rejected lies in message.txt. TSBUILD_WRITE_OURS=1 writes it anew. */
+function checkMessage({ name }: Case, { says = '' }: Failure): void {
+  const file = path.join(CASES, name, 'message.txt');
+  if (!existsSync(file) && !name.startsWith('reject-')) return;
+  if (process.env['TSBUILD_WRITE_OURS'] === '1') writeFileSync(file, says);
+  assert.equal(says, readFileSync(file, 'utf8'));
+}
+
+/** Code, place, message and hint. */
+function wholeMessage({ code, hint, location, message }: TsbuildError): string {
+  const { startLine, startColumn, endLine, endColumn } = location?.range ?? {};
+  const place = location === undefined ? 'nowhere' : `${startLine}:${startColumn}-${endLine}:${endColumn}`;
+  return `${[`${code} ${place}`, message, ...(hint === undefined ? [] : [hint])].join('\n')}\n`;
 }
 
 /** As JSON has it; of failures only that they are some, and where, since messages are our own. */
@@ -75,12 +92,18 @@ async function buildCase(each: Case): Promise<FlatImage | Failure> {
     const line = error.location?.range.startLine;
     return {
       fails: true,
+      says: withoutPath(wholeMessage(error), context),
       ...(line === undefined ? {} : { line }),
-      message: `${error.code} ${error.message}`.replaceAll(context, 'CONTEXT'),
+      message: withoutPath(`${error.code} ${error.message}`, context),
     };
   } finally {
     rmSync(context, { recursive: true });
   }
+}
+
+/** As the same on every machine. */
+function withoutPath(text: string, context: string): string {
+  return text.replaceAll(path.relative('', context), 'CONTEXT').replaceAll(context, 'CONTEXT');
 }
 
 async function storedImage(name: string): Promise<RawImage> {

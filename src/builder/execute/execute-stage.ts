@@ -5,7 +5,9 @@ import type { StepEndEvent, StepLabel } from '../../events.ts';
 import type { Image } from '../../images/image.ts';
 import { normalizePlatform } from '../../oci/platform.ts';
 import { familiarName, parseReference } from '../../oci/reference.ts';
+import { ExpansionError } from '../../parser/expand.ts';
 import type { CopyInstruction } from '../../parser/instruction.ts';
+import { locate } from '../../parser/location.ts';
 import type { ImageSource, Stage, Step } from '../plan/build-plan.ts';
 import { DEFAULT_PATH, parseEnv } from '../plan/stage-variables.ts';
 import { copyStep } from './copy-step.ts';
@@ -57,8 +59,7 @@ async function announced(run: StageRun, step: Step, execute: () => Promise<{ sta
     return state;
   } catch (error) {
     if (error instanceof TsbuildError && !signal.aborted) {
-      const { file, text } = run.plan.dockerfile;
-      error.at({ file, text, range: step.instruction.range });
+      error.at(locate(run.plan.dockerfile, step.instruction, error instanceof ExpansionError ? error.part : undefined));
       if (step.isTrigger === true) error.hinted(`The base of the stage brings ${JSON.stringify(step.label.text.slice(0, 200))}.`);
     }
     emit(failedStep(step.label, { error, durationMs: durationMs(), canceled: signal.aborted }));

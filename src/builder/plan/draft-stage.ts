@@ -1,7 +1,7 @@
 /** One stage resolved: what it stands on, which instructions it has with those that its base brings, where they copy from. */
 import { TsbuildError } from '../../errors.ts';
 import type { Platform } from '../../oci/platform.ts';
-import { expandWord } from '../../parser/expand.ts';
+import { ExpansionError, expandWord } from '../../parser/expand.ts';
 import type { Dockerfile, Word } from '../../parser/instruction.ts';
 import { locate } from '../../parser/location.ts';
 import { parseTrigger } from '../../parser/parse-trigger.ts';
@@ -198,7 +198,8 @@ function placed<T>(
     return act();
   } catch (error) {
     if (error instanceof TsbuildError && error.location === undefined) {
-      throw error.at(locate(dockerfile, instruction, flag === undefined ? undefined : { kind: 'flag', name: flag }));
+      const part = flag === undefined ? undefined : ({ kind: 'flag', name: flag } as const);
+      throw error.at(locate(dockerfile, instruction, error instanceof ExpansionError ? error.part : part));
     }
     throw error;
   }

@@ -1,7 +1,7 @@
 /** Instructions → build plan. Pure: no file, no clock, no network; equal inputs give equal plans. */
 import { type SourceRange, TsbuildError } from '../../errors.ts';
 import { formatPlatform, normalizePlatform, type Platform, samePlatform } from '../../oci/platform.ts';
-import { expandWord } from '../../parser/expand.ts';
+import { ExpansionError, expandWord } from '../../parser/expand.ts';
 import type { ArgInstruction, Dockerfile } from '../../parser/instruction.ts';
 import { locate } from '../../parser/location.ts';
 import { platformArgs } from './build-args.ts';
@@ -100,7 +100,8 @@ function expandGlobal(
   try {
     return expandWord(word, (name) => before.get(name), { escape: dockerfile.escape });
   } catch (error) {
-    throw error instanceof TsbuildError ? error.at(locate(dockerfile, instruction)) : error;
+    if (!(error instanceof TsbuildError)) throw error;
+    throw error.at(locate(dockerfile, instruction, error instanceof ExpansionError ? error.part : undefined));
   }
 }
 

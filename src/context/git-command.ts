@@ -173,7 +173,7 @@ function configured(settings: readonly Setting[]): Record<string, string> {
 
 function callersProxies(): Record<string, string> {
   const given = PROXIES.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]]));
-  const certificates = process.env['SSL_CERT_FILE'] ?? process.env['NODE_EXTRA_CA_CERTS'];
+  const certificates = process.env['GIT_SSL_CAINFO'] ?? process.env['SSL_CERT_FILE'];
   return {
     ...(Object.fromEntries(given) as Record<string, string>),
     ...(certificates === undefined ? {} : { GIT_SSL_CAINFO: certificates }),

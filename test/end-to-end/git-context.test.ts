@@ -453,3 +453,17 @@ function gitRuns(): boolean {
     }
   });
 }
+
+test('builds at the same time on one repository fetch it once, each waiting for the other', async () => {
+  const root = path.join(world.directory, 'other-state');
+  server.asked.length = 0;
+  const context = world.context({ Dockerfile: `FROM scratch\nADD ${url}#v1 /w\n` });
+  await Promise.all([1, 2, 3, 4].map(async () => await world.succeed([context], { root })));
+  const references = server.asked.filter(({ url: asked }) => asked.includes('info/refs')).length;
+  // Each asks what the tag is now, and one of them fetches.
+  assert.equal(references, 5);
+});
+
+test('--check of a git context reads its Dockerfile', async () => {
+  assert.match(await world.succeed(['--check', `${url}#v1`]), /nothing found/);
+});

@@ -63,6 +63,10 @@ test('a context over ssh is read with the agent of the caller, from a host that 
   using ssh = await serveSsh(world);
   const address = `ssh://root@127.0.0.1:${ssh.port}${app}`;
   await world.succeed([address], { env: ssh.env });
+  const added = world.context({ Dockerfile: `FROM scratch\nADD ${address} /w\n` });
+  await world.succeed(['--ssh', `default=${ssh.env['SSH_AUTH_SOCK']}`, added], { env: { HOME: ssh.env['HOME'] } });
+  const uninvited = await world.tsbuild(['--no-cache', added], { env: ssh.env });
+  assert.match(uninvited.stderr, /FETCH_FAILED.*Permission denied/s);
   const stranger = await world.tsbuild([address], { env: { ...ssh.env, HOME: world.directory } });
   assert.match(stranger.stderr, /FETCH_FAILED.*[Hh]ost key/s);
   const keyless = await world.tsbuild([address], { env: { ...ssh.env, SSH_AUTH_SOCK: undefined } });

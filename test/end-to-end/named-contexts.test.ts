@@ -144,3 +144,12 @@ test('--build-context with a bad name, a bad kind or no value is refused', async
     assert.match(result.stderr, expected);
   }
 });
+
+test('RUN --mount=from reads a named context', async () => {
+  const lib = world.context({ tool: 'of the context' });
+  const Dockerfile = 'FROM busybox\nRUN --mount=type=bind,from=lib,target=/mnt cat /mnt/tool > /copied\n';
+  assert.equal(
+    await buildAndRun({ Dockerfile }, ['--build-context', `lib=${lib}`], 'cat /copied; ls /mnt 2>&1 || true'),
+    'of the contextls: /mnt: No such file or directory',
+  );
+});

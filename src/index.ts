@@ -51,6 +51,13 @@ export {
   outlineDockerfile,
 } from './operations/check.ts';
 export { type ImageDetails, type ImageSummary, inspectImage, listImages, removeImage, tagImage } from './operations/images.ts';
+export {
+  type ContextFile,
+  type ContextListing,
+  type IgnoreLine,
+  type ListContextOptions,
+  listContext,
+} from './operations/list-context.ts';
 export { type RunOptions, type RunResult, runImage } from './operations/run-image.ts';
 export type { SecretSource } from './operations/secrets.ts';
 export type { SshSource } from './operations/ssh-agents.ts';

@@ -32,6 +32,7 @@ export interface Flags {
   readonly push?: boolean;
   readonly network?: string;
   readonly jobs?: string;
+  readonly all?: boolean;
   readonly output?: string;
   readonly format?: 'table' | 'json';
   readonly env?: readonly string[];
@@ -94,6 +95,15 @@ export const COMMANDS: readonly CommandSpec[] = [
       ...PROGRESS,
     ],
     load: () => import('./commands/build.ts'),
+  },
+  {
+    ...{ name: 'context', summary: 'show what the build context holds, and what the ignore file keeps out of it', operands: '<context>' },
+    flags: [
+      { flags: '-f, --file <path>', description: 'the Dockerfile, whose own ignore file counts (default: CONTEXT/Dockerfile)' },
+      { flags: '--all', description: 'every file, and not only the biggest' },
+      { flags: '--format <format>', description: 'how to show it', choices: ['table', 'json'] },
+    ],
+    load: () => import('./commands/context.ts'),
   },
   {
     ...{ name: 'images', summary: 'list the images of the local store', operands: '' },

@@ -48,13 +48,47 @@ export function parseIgnorePatterns(patterns: readonly string[], where: string):
   return { file: where, rules };
 }
 
-/** Whether `path` (clean, relative to the context) is left out, and by which line. */
+/**
+ * Whether `path` (clean, relative to the context) is left out, and by which line. As BuildKit has it, a rule that matches a
+ * directory holds for everything in it, but is only asked where it could change the verdict: an ignoring one where the path is
+ * still in, a `!` one where it is already out. So `!a*` does not take back `ab/x` that a rule for `x` below it leaves out: `ab` was never out.
+ */
 export function ignored(rules: IgnoreRules, path: string): IgnoreVerdict {
-  for (let at = rules.rules.length - 1; at >= 0; at--) {
-    const rule = rules.rules[at] as IgnoreRule;
-    if (rule.pattern.matches(path)) return { ignored: rule.action === 'ignore', rule };
+  const { rule } = verdictOf(rules, path);
+  return rule === undefined ? { ignored: false } : { ignored: rule.action === 'ignore', rule };
+}
+
+interface Verdict {
+  /** Rules that hold here and for everything inside. */
+  readonly holding: ReadonlySet<IgnoreRule>;
+  /** The last of them. */
+  readonly rule: IgnoreRule | undefined;
+}
+
+const NONE: Verdict = { holding: new Set(), rule: undefined };
+/** Of the directory asked about last, for each set of rules: a walk asks for its entries one after the other. */
+const latest = new WeakMap<IgnoreRules, { readonly path: string; readonly verdict: Verdict }>();
+
+function verdictOf(rules: IgnoreRules, path: string): Verdict {
+  const above = verdictAbove(rules, path.slice(0, Math.max(0, path.lastIndexOf('/'))));
+  let rule: IgnoreRule | undefined;
+  const holding: IgnoreRule[] = [];
+  for (const each of rules.rules) {
+    const isOut = rule?.action === 'ignore';
+    if (!above.holding.has(each) && ((each.action === 'ignore') === isOut || !each.pattern.matchesWhole(path))) continue;
+    holding.push(each);
+    rule = each;
   }
-  return { ignored: false };
+  return { holding: new Set(holding), rule };
+}
+
+function verdictAbove(rules: IgnoreRules, directory: string): Verdict {
+  if (directory === '') return NONE;
+  const known = latest.get(rules);
+  if (known?.path === directory) return known.verdict;
+  const verdict = verdictOf(rules, directory);
+  latest.set(rules, { path: directory, verdict });
+  return verdict;
 }
 
 /** Whether a rule may take something back in that lies inside the ignored directory `path`. */
@@ -67,17 +101,22 @@ export function hidesWhole(rules: IgnoreRules, path: string): boolean {
   return ignored(rules, path).ignored && !mayIncludeInside(rules, path);
 }
 
-/** undefined where nothing is written. */
+/** undefined where nothing is written. A `!` that stands first only once the path is clean counts as well: so does BuildKit. */
 function parsePattern(line: string, where: string, toRelative: (clean: string) => string): Omit<IgnoreRule, 'line'> | undefined {
   const text = line.trim();
+  if (text === '') return undefined;
   const isInclude = text.startsWith('!');
   const written = isInclude ? text.slice(1).trim() : text;
-  if (written === '') {
-    if (!isInclude) return undefined;
-    throw new TsbuildError('DOCKERFILE_SYNTAX', `Cannot use the pattern "!" of ${where}: it excludes nothing from being ignored`);
+  const relative = written === '' ? '' : toRelative(cleanPath(written));
+  const action = isInclude || relative.startsWith('!') ? 'include' : 'ignore';
+  const pattern = !isInclude && action === 'include' ? relative.slice(1) : relative;
+  if (action === 'include' && (pattern === '' || pattern === '/')) {
+    throw new TsbuildError(
+      'DOCKERFILE_SYNTAX',
+      `Cannot use the pattern ${JSON.stringify(text.slice(0, 200))} of ${where}: it excludes nothing from being ignored`,
+    );
   }
-  const pattern = compilePathPattern(toRelative(cleanPath(written)), where);
-  return { text, action: isInclude ? 'include' : 'ignore', pattern };
+  return { text, action, pattern: compilePathPattern(pattern, where) };
 }
 
 /** In an ignore file, a leading slash says what holds anyway: patterns begin at the context. */

@@ -9,6 +9,8 @@ import { inClass, type PatternToken, parseGoPattern } from './go-pattern.ts';
 export interface PathPattern {
   /** The path itself, or a directory above it, matches. */
   matches(path: string): boolean;
+  /** The path itself matches. */
+  matchesWhole(path: string): boolean;
   /** Something inside the directory `path` may match. */
   mayMatchInside(path: string): boolean;
 }
@@ -30,6 +32,7 @@ function exactPattern(text: string): PathPattern {
   const inside = `${text}/`;
   return {
     matches: (path) => path === text || path.startsWith(inside),
+    matchesWhole: (path) => path === text,
     mayMatchInside: (path) => inside.startsWith(`${path}/`) || path.startsWith(inside),
   };
 }
@@ -74,6 +77,14 @@ function automaton(tokens: readonly Token[]): PathPattern {
     }
     return states.has(accept);
   };
+  const matchesWhole = (path: string): boolean => {
+    let states = start;
+    for (const char of path) {
+      states = closure(tokens, step(tokens, states, char));
+      if (states.size === 0) return false;
+    }
+    return states.has(accept);
+  };
   const mayMatchInside = (path: string): boolean => {
     let states = start;
     for (const char of `${path}/`) {
@@ -82,7 +93,7 @@ function automaton(tokens: readonly Token[]): PathPattern {
     }
     return states.size > 0;
   };
-  return { matches, mayMatchInside };
+  return { matches, matchesWhole, mayMatchInside };
 }
 
 /** Marks a `directories` token that has eaten characters but no slash yet: it may not be left there. */

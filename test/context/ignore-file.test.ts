@@ -107,14 +107,19 @@ test('ignored() takes linear time on a pattern that makes regular expressions ex
   assert.ok(performance.now() - started < 2000);
 });
 
-/** The same meaning by brute force: a recursive matcher over the pattern's text, tried on the path and all its parents. */
+/** The same meaning by brute force: a recursive matcher over the pattern's text, tried on the directories above the path and then on it. */
 function oracle(lines: readonly string[], path: string): boolean {
   const names = path.split('/');
-  const prefixes = names.map((_, index) => names.slice(0, index + 1).join('/'));
+  const held = lines.map(() => false);
   let result = false;
-  for (const line of lines) {
-    const pattern = line.replace(/^!/, '');
-    if (prefixes.some((prefix) => slowMatch(pattern, prefix, true))) result = !line.startsWith('!');
+  for (let depth = 1; depth <= names.length; depth++) {
+    const prefix = names.slice(0, depth).join('/');
+    result = false;
+    for (const [index, line] of lines.entries()) {
+      const isInclude = line.startsWith('!');
+      held[index] ||= isInclude === result && slowMatch(line.replace(/^!/, ''), prefix, true);
+      if (held[index]) result = !isInclude;
+    }
   }
   return result;
 }

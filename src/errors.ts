@@ -30,7 +30,7 @@ export const ERROR_CODES = {
   STAGE_CYCLE: 'A stage depends on a later stage or on itself',
   CHECK_FAILED: 'The Dockerfile makes errors of what its check finds',
   CONTEXT_NOT_FOUND: 'The build context cannot be read',
-  CONTEXT_PATH_NOT_FOUND: 'COPY names a path that is not there',
+  CONTEXT_PATH_NOT_FOUND: 'COPY or a mount names a path that is not there',
   CONTEXT_CHANGED: 'A file of the build context changed while it was read',
   COPY_CONFLICT: 'COPY would replace a directory by a file or the other way round',
   PATH_ESCAPE: 'A path leaves the root it belongs to',

@@ -42,8 +42,11 @@ const STDERR_KEPT = 4096;
 const COMPLAINT_MAX = 500;
 /** Where a distribution keeps programs; PATH is the caller's, and could lead into the context. */
 const PROGRAM_DIRECTORIES = ['/usr/bin', '/bin', '/usr/local/bin'];
-/** Files get the modes that git means, whatever the caller's umask. */
-const SCRIPT = 'umask 022; exec "$0" "$@"';
+/**
+ * Files get the modes that git means, whatever the caller's umask. Beside it something waits for the end of descriptor 3, which is ours:
+ * when this process is gone, however it went, so is the group.
+ */
+const SCRIPT = 'umask 022; { read -r _; kill -9 0; } <&3 >/dev/null 2>&1 & exec "$0" "$@" 3<&-';
 const PROXIES = ['http_proxy', 'https_proxy', 'all_proxy', 'no_proxy', 'HTTPS_PROXY', 'ALL_PROXY', 'NO_PROXY'];
 
 /** Runs git to its end. Throws FETCH_FAILED where there is no git, the time is over or it says too much; else its exit code tells. */
@@ -52,8 +55,9 @@ export async function runGit(call: GitCall): Promise<GitResult> {
   // Of its own process group, so that its helpers end with it.
   const child = spawn('/bin/sh', ['-c', SCRIPT, gitProgram(), ...call.args], {
     ...{ cwd: call.cwd ?? '/', env: environment(call), detached: true },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
   });
+  child.on('exit', () => child.stdio[3]?.destroy());
   const ended = new Promise<number>((resolve, reject) => {
     child.on('error', reject);
     child.on('close', (code) => resolve(code ?? -1));

@@ -1,6 +1,6 @@
 /** The public API: `build()` is the whole pipeline on one screen; what else the command line does stands beside it. */
 import { assembleResult } from './builder/execute/assemble-result.ts';
-import { executePlan } from './builder/execute/execute-plan.ts';
+import { executePlans } from './builder/execute/execute-plan.ts';
 import {
   announce,
   type BuildOptions,
@@ -10,9 +10,10 @@ import {
   exportImage,
   imageNames,
   planOptions,
+  resultOptions,
 } from './operations/build.ts';
 import { openBuildInput } from './operations/build-input.ts';
-import { planWithImages } from './operations/plan.ts';
+import { planPlatforms } from './operations/plan.ts';
 import { parseDockerfile } from './parser/parse-dockerfile.ts';
 import { openSession } from './session.ts';
 
@@ -26,11 +27,11 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   await using input = await openBuildInput(session, options);
   const dockerfile = parseDockerfile(input.dockerfile.text, input.dockerfile);
   const bases = baseImages(session, options);
-  const plan = await planWithImages(dockerfile, bases, planOptions(session, input, options));
-  await announce(session, plan, options);
+  const plans = await planPlatforms(dockerfile, bases, planOptions(session, input, options));
+  await announce(session, plans, options);
   const resources = buildResources(session, input, { ...options, bases });
-  const result = await executePlan(plan, resources);
-  const image = await assembleResult(resources, result, options.labels ?? {});
+  const results = await executePlans(plans, resources);
+  const image = await assembleResult(resources, results, resultOptions(options));
   return await exportImage(session, image, { names, push: options.push === true });
 }
 

@@ -16,6 +16,8 @@ export interface Flags {
   readonly tag?: readonly string[];
   readonly file?: string;
   readonly target?: string;
+  /** A list for build, one for pull. */
+  readonly platform?: string | readonly string[];
   readonly buildArg?: readonly string[];
   readonly buildArgFile?: readonly string[];
   readonly buildContext?: readonly string[];
@@ -73,6 +75,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: '-t, --tag <name>', description: 'name of the image, such as app:1', kind: 'repeatable' },
       { flags: '-f, --file <path>', description: 'the Dockerfile (default: CONTEXT/Dockerfile); - is standard input' },
       { flags: '--target <stage>', description: 'stop at this stage' },
+      { flags: '--platform <list>', description: 'platforms to build for, such as linux/amd64,linux/arm64', kind: 'repeatable' },
       { flags: '--build-arg <key=value>', description: 'set an ARG; KEY alone takes the value of the environment', kind: 'repeatable' },
       { flags: '--build-arg-file <file>', description: 'set ARGs from KEY=VALUE lines; --build-arg wins', kind: 'repeatable' },
       { flags: '--build-context <name=place>', description: 'a context by name: directory, address or image', kind: 'repeatable' },
@@ -127,7 +130,8 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: () => import('./commands/rmi.ts'),
   },
   {
-    ...{ name: 'pull', summary: 'fetch an image from a registry', operands: '<image>', flags: PROGRESS },
+    ...{ name: 'pull', summary: 'fetch an image from a registry', operands: '<image>' },
+    flags: [{ flags: '--platform <platform>', description: 'fetch it for this platform, such as linux/arm64' }, ...PROGRESS],
     load: () => import('./commands/pull.ts'),
   },
   {

@@ -2,7 +2,7 @@
 
 import { availableParallelism } from 'node:os';
 import pLimit from 'p-limit';
-import type { AssembledImage } from '../builder/execute/assemble-result.ts';
+import type { AssembledImage, ResultOptions } from '../builder/execute/assemble-result.ts';
 import type { BuildResources } from '../builder/execute/resources.ts';
 import { unusedBuildArgs } from '../builder/plan/build-args.ts';
 import type { BuildPlan } from '../builder/plan/build-plan.ts';
@@ -12,6 +12,7 @@ import { tagImage } from '../exporters/image-exporter.ts';
 import { pushImage } from '../exporters/registry-exporter.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { ImageConfig } from '../oci/image-config.ts';
+import { formatPlatform, normalizePlatform, type Platform, parsePlatform } from '../oci/platform.ts';
 import { formatReference, parseNewName, type Reference } from '../oci/reference.ts';
 import { parseHost } from '../sandbox/network/hosts-file.ts';
 import { runnableArchitectures } from '../sandbox/runnable-architectures.ts';
@@ -25,6 +26,8 @@ export interface BuildOptions extends CommonOptions, InputOptions {
   readonly tags?: readonly string[] | undefined;
   /** Stage to build; by default the last. */
   readonly target?: string | undefined;
+  /** Such as `linux/arm64`; `local` is this machine's. Several make an index. By default this machine's, or that of a base that comes in one only. */
+  readonly platforms?: readonly string[] | undefined;
   readonly buildArgs?: Readonly<Record<string, string>> | undefined;
   readonly labels?: Readonly<Record<string, string>> | undefined;
   readonly noCache?: boolean | undefined;
@@ -42,9 +45,9 @@ export interface BuildOptions extends CommonOptions, InputOptions {
 }
 
 export interface BuildResult {
-  /** Of the manifest. */
+  /** Of the manifest; of the index, where there are several platforms. */
   readonly digest: Digest;
-  /** Of the config. */
+  /** Of the config; of the first platform's, where there are several. */
   readonly imageId: Digest;
   /** Full references that point to the image now. */
   readonly names: readonly string[];
@@ -87,19 +90,39 @@ export function baseImages(session: Session, options: BuildOptions): BaseImages 
   return openBaseImages(session, options.pull === true ? 'registry' : 'store');
 }
 
-/** What planning needs to know of the caller: the target, arguments, platforms. */
-export function planOptions(session: Session, { named: contexts }: BuildInput, options: BuildOptions): Omit<PlanOptions, 'images'> {
+/** What planning needs to know of the caller, for each platform: the target, arguments. Throws USAGE. */
+export function planOptions(session: Session, { named: contexts }: BuildInput, options: BuildOptions): Omit<PlanOptions, 'images'>[] {
   const buildArgs = new Map(Object.entries(options.buildArgs ?? {}));
   const allowed = new Set<Entitlement>([...(options.allow ?? []), ...(options.network === 'host' ? ['network.host' as const] : [])]);
-  const { platform } = session;
-  const { target } = options;
-  return { target, buildArgs, platform, buildPlatform: platform, contexts, allowed, runnable: runnableArchitectures(platform) };
+  const common = { target: options.target, buildArgs, buildPlatform: session.platform, contexts, allowed };
+  const platforms = chosenPlatforms(options.platforms ?? [], session.platform);
+  if (platforms.length === 0) return [{ ...common, platform: session.platform, runnable: runnableArchitectures(session.platform) }];
+  const labels = platforms.length > 1 ? 'with-platform' : 'plain';
+  return platforms.map((platform) => ({ ...common, platform, labels }));
+}
+
+/** Each once, in the order given. */
+function chosenPlatforms(names: readonly string[], local: Platform): Platform[] {
+  const platforms = names.map((name) => (name === 'local' ? normalizePlatform(local) : parsePlatform(name)));
+  return [...new Map(platforms.map((platform) => [formatPlatform(platform), platform])).values()];
+}
+
+/** What the image is to be, beyond what the plan says. */
+export function resultOptions({ labels = {}, buildArgs = {} }: BuildOptions): ResultOptions {
+  return { labels, index: isTrue(buildArgs['BUILDKIT_MULTI_PLATFORM']) ? 'always' : 'for-several' };
+}
+
+function isTrue(value: string | undefined): boolean {
+  return value !== undefined && /^(?:1|t|true)$/i.test(value);
 }
 
 /** Says what will be done, and what the Dockerfile's author may not have meant. Throws CHECK_FAILED where that is an error. */
-export async function announce(session: Session, plan: BuildPlan, options: BuildOptions): Promise<void> {
+export async function announce(session: Session, plans: readonly BuildPlan[], options: BuildOptions): Promise<void> {
   const { emit } = session;
-  emit({ kind: 'plan', stages: plan.stages.map(({ name, steps }) => ({ name, steps: steps.map(({ label }) => label) })) });
+  const stages = plans.flatMap((plan) => plan.stages);
+  emit({ kind: 'plan', stages: stages.map(({ name, steps }) => ({ name, steps: steps.map(({ label }) => label) })) });
+  const [plan] = plans;
+  if (plan === undefined) throw new Error('A build has a platform');
   const { file, warnings } = plan.dockerfile;
   for (const { message, range, rule } of warnings) {
     if (rule === undefined) emit({ kind: 'warning', message: `${file}:${range.startLine}: ${message}` });

@@ -70,9 +70,9 @@ export async function listTargets(options: CheckOptions): Promise<{ readonly tar
 /** Emits a build's findings, of the stages that it needs. Throws CHECK_FAILED where the Dockerfile says that they are errors. */
 export async function warnOfFindings(session: Session, plan: BuildPlan, options: CheckOptions): Promise<void> {
   const { dockerfile } = plan;
-  const input = inputOf(options);
+  const input = { ...inputOf(options), platform: plan.platform };
   const built = new Set(plan.stages.flatMap(({ steps: [from] }) => (from?.instruction.kind === 'from' ? from.instruction : [])));
-  const images = await imageFacts(session, baseImageNames(dockerfile, input));
+  const images = await imageFacts({ store: session.store, platform: plan.platform }, baseImageNames(dockerfile, input));
   const { warnings, isError } = lint(dockerfile, { ...input, built, images, isIgnored: ignoreTest(options) });
   for (const { rule, detail, range } of warnings) {
     session.emit({ kind: 'warning', message: `${dockerfile.file}:${range.startLine}: ${detail} (${rule})`, rule });
@@ -118,7 +118,10 @@ async function knownImages(
 }
 
 /** Of those that the store has. */
-async function imageFacts({ store, platform }: Session, names: readonly string[]): Promise<Map<string, ImageFacts>> {
+async function imageFacts(
+  { store, platform }: Pick<Session, 'store' | 'platform'>,
+  names: readonly string[],
+): Promise<Map<string, ImageFacts>> {
   const facts = new Map<string, ImageFacts>();
   for (const name of names) {
     try {

@@ -1,12 +1,12 @@
 /** `images`, `inspect`, `tag`, `rmi`: what the local store holds, under which names. */
 import { TsbuildError } from '../errors.ts';
-import { loadImage } from '../images/image.ts';
 import { imageSize } from '../images/image-size.ts';
+import { presentImage, presentImages } from '../images/present-images.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { ImageConfig } from '../oci/image-config.ts';
 import type { Manifest } from '../oci/manifest.ts';
-import type { Platform } from '../oci/platform.ts';
+import { normalizePlatform, type Platform } from '../oci/platform.ts';
 import { familiarName, formatReference, parseReference } from '../oci/reference.ts';
 import { type CommonOptions, openSession, type Session } from '../session.ts';
 import type { StoredImage } from '../store/image-store.ts';
@@ -22,7 +22,10 @@ export interface ImageSummary {
   readonly createdAt: string;
   /** Bytes of all blobs. */
   readonly size: number;
+  /** This machine's, where the image has it, else its first. */
   readonly platform: Platform;
+  /** All that are in the store. */
+  readonly platforms: readonly Platform[];
 }
 
 export interface ImageDetails {
@@ -30,6 +33,8 @@ export interface ImageDetails {
   readonly descriptor: Descriptor;
   readonly manifest: Manifest;
   readonly config: ImageConfig;
+  /** What the image is for, as far as it is in the store; manifest and config are this machine's, or else the first. */
+  readonly platforms: readonly Platform[];
   readonly size: number;
 }
 
@@ -39,11 +44,11 @@ export async function listImages(options: CommonOptions = {}): Promise<ImageSumm
   const summaries: ImageSummary[] = [];
   for (const stored of session.store.images.list()) {
     const details = await detailsOf(session, stored);
-    const { architecture, os, variant } = details.config;
     summaries.push({
       ...{ name: details.name, digest: details.descriptor.digest, imageId: details.manifest.config.digest },
       ...{ createdAt: stored.createdAt, size: details.size },
-      platform: { os, architecture, ...(variant === undefined ? {} : { variant }) },
+      platform: normalizePlatform(details.config),
+      platforms: details.platforms,
     });
   }
   return summaries;
@@ -89,9 +94,10 @@ export function storedImage(session: Session, name: string): StoredImage {
 }
 
 async function detailsOf(session: Session, stored: StoredImage): Promise<ImageDetails> {
-  const { manifest, config } = await loadImage(session.store, stored.descriptor, session.platform);
+  const { manifest, config } = await presentImage(session.store, stored.descriptor, session.platform);
+  const platforms = (await presentImages(session.store, stored.descriptor)).map((image) => normalizePlatform(image.config));
   const size = imageSize(session.store, stored.descriptor);
-  return { name: familiarName(parseReference(stored.name)), descriptor: stored.descriptor, manifest, config, size };
+  return { name: familiarName(parseReference(stored.name)), descriptor: stored.descriptor, manifest, config, platforms, size };
 }
 
 /** undefined where `name` is no reference but perhaps a digest. */

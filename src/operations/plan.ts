@@ -6,11 +6,20 @@ import { normalizePlatform } from '../oci/platform.ts';
 import type { Dockerfile } from '../parser/instruction.ts';
 import type { BaseImages } from './base-image.ts';
 
+/** One plan per platform. */
+export async function planPlatforms(
+  dockerfile: Dockerfile,
+  bases: BaseImages,
+  platforms: readonly Omit<PlanOptions, 'images'>[],
+): Promise<BuildPlan[]> {
+  return await Promise.all(platforms.map((options) => planWithImages(dockerfile, bases, options)));
+}
+
 /**
  * What a plan names may depend on what an image's config says, so planning goes on until every image is known. Each
  * round learns of an image that was not known, and the Dockerfile with its triggers names so many only.
  */
-export async function planWithImages(dockerfile: Dockerfile, bases: BaseImages, options: Omit<PlanOptions, 'images'>): Promise<BuildPlan> {
+async function planWithImages(dockerfile: Dockerfile, bases: BaseImages, options: Omit<PlanOptions, 'images'>): Promise<BuildPlan> {
   const images = new Map<string, BaseFacts>();
   for (;;) {
     const plan = planBuild(dockerfile, { ...options, images });

@@ -3,11 +3,13 @@ import { inContainer } from '../builder/execute/in-container.ts';
 import { makeWorkdir, ownerOfProcess } from '../builder/execute/workdir-step.ts';
 import { cleanWorkdir } from '../builder/plan/config-patch.ts';
 import { TsbuildError } from '../errors.ts';
-import { needPlatform } from '../images/image.ts';
+import type { Image } from '../images/image.ts';
 import { unpackImage } from '../images/unpack-image.ts';
 import type { ContainerConfig } from '../oci/image-config.ts';
+import { normalizePlatform, type Platform } from '../oci/platform.ts';
 import { needPrivilege } from '../sandbox/privilege.ts';
-import { type CommonOptions, openSession } from '../session.ts';
+import { needRunnable } from '../sandbox/runnable-architectures.ts';
+import { type CommonOptions, openSession, type Session } from '../session.ts';
 import { openBaseImages } from './base-image.ts';
 
 export interface RunOptions extends CommonOptions {
@@ -34,7 +36,7 @@ export interface RunResult {
 export async function runImage(options: RunOptions): Promise<RunResult> {
   needPrivilege();
   await using session = await openSession(options);
-  const image = needPlatform(await openBaseImages(session, 'store').load(options.name, session.platform), session.platform);
+  const image = await runnableImage(session, options.name);
   const config = image.config.config ?? {};
   const top = image.manifest.layers.length === 0 ? undefined : await unpackImage(session, image);
   const active = session.snapshots.prepare(top);
@@ -56,6 +58,18 @@ export async function runImage(options: RunOptions): Promise<RunResult> {
   } finally {
     session.snapshots.discard(active);
   }
+}
+
+/** This machine's, or the only one if an emulator can run it. Throws EMULATOR_MISSING before a layer is fetched. */
+async function runnableImage(session: Session, name: string): Promise<Image> {
+  const bases = openBaseImages(session, 'store');
+  const { config } = await bases.resolve(name, session.platform);
+  if (!isForMachine(config, session.platform)) needRunnable(normalizePlatform(config), session.platform);
+  return await bases.load(name, session.platform);
+}
+
+function isForMachine(found: Platform, machine: Platform): boolean {
+  return found.os === machine.os && normalizePlatform(found).architecture === machine.architecture;
 }
 
 function commandOf(config: ContainerConfig, { name, argv, entrypoint }: RunOptions): string[] {

@@ -4,40 +4,51 @@ import { openInput } from '../context/open-input.ts';
 import { saveImages } from '../exporters/oci-archive.ts';
 import { pushImage as pushStored } from '../exporters/registry-exporter.ts';
 import { importRootfs } from '../images/import-image.ts';
+import { wholePart } from '../images/present-images.ts';
 import { pullImage as pullFrom } from '../images/pull-image.ts';
 import type { Digest } from '../oci/digest.ts';
-import { familiarName, parseNewName, parseReference } from '../oci/reference.ts';
+import { parsePlatform } from '../oci/platform.ts';
+import { familiarName, formatReference, parseNewName, parseReference } from '../oci/reference.ts';
 import { type CommonOptions, openSession } from '../session.ts';
 import { storedImage } from './images.ts';
 
 export interface TransferResult {
-  /** Of the manifest. */
+  /** Of the manifest or index. */
   readonly digest: Digest;
   /** As people write it. */
   readonly name: string;
 }
 
+type Pulled = { readonly platform?: string | undefined };
+
 type Named = CommonOptions & { readonly name: string };
 
-/** Fetches the image that `name` means in its registry now, for this machine's platform. */
-export async function pullImage(options: Named): Promise<TransferResult> {
+/** Fetches the image that `name` means in its registry now, for this machine's platform or another one. What another platform's pull left stays. */
+export async function pullImage(options: Named & Pulled): Promise<TransferResult> {
   await using session = await openSession(options);
-  const { descriptor } = await pullFrom(session, parseReference(options.name), session.platform);
-  return { digest: descriptor.digest, name: familiarName(parseReference(options.name)) };
+  const platform = options.platform === undefined ? session.platform : parsePlatform(options.platform);
+  const reference = parseReference(options.name);
+  const { descriptor } = await pullFrom(session, reference, platform);
+  return {
+    digest: session.store.images.get(formatReference(reference))?.descriptor.digest ?? descriptor.digest,
+    name: familiarName(parseReference(options.name)),
+  };
 }
 
 /** Sends a stored image to the registry that its name begins with. */
 export async function pushImage(options: Named): Promise<TransferResult> {
   await using session = await openSession(options);
   const { name, descriptor } = storedImage(session, options.name);
-  await pushStored(session, descriptor, parseReference(name));
-  return { digest: descriptor.digest, name: familiarName(parseReference(name)) };
+  const part = await wholePart(session.store, descriptor);
+  await pushStored(session, part, parseReference(name));
+  return { digest: part.digest, name: familiarName(parseReference(name)) };
 }
 
 /** Writes a stored image as an OCI archive (which `docker load` takes, too) to a file, by rename, or to a stream. */
 export async function saveImage(options: Named & { readonly output: string | Writable }): Promise<TransferResult> {
   await using session = await openSession(options);
-  const stored = storedImage(session, options.name);
+  const { name, descriptor: whole } = storedImage(session, options.name);
+  const stored = { name, descriptor: await wholePart(session.store, whole) };
   await saveImages(session, [stored], typeof options.output === 'string' ? { path: options.output } : { stream: options.output });
   return { digest: stored.descriptor.digest, name: familiarName(parseReference(stored.name)) };
 }

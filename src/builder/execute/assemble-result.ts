@@ -1,5 +1,6 @@
 /** The target stage's state as an image in the store: layers packed, times filled in, config and manifest written. */
 import { assembleImage } from '../../images/assemble-image.ts';
+import { assembleIndex } from '../../images/assemble-index.ts';
 import { loadImage } from '../../images/image.ts';
 import { imageSize } from '../../images/image-size.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
@@ -31,7 +32,29 @@ const PACKING_MAX = 2;
 /** Time of an image in which nothing has one. */
 const NO_TIME = '1970-01-01T00:00:00Z';
 
+export interface ResultOptions {
+  readonly labels: Readonly<Record<string, string>>;
+  /** An index even of one platform. */
+  readonly index: 'always' | 'for-several';
+}
+
+/** One platform: its image. Several: an index of theirs, in their order; `config` and `imageId` are then those of the first. */
 export async function assembleResult(
+  resources: BuildResources,
+  states: readonly StageState[],
+  options: ResultOptions,
+): Promise<AssembledImage> {
+  const images: AssembledImage[] = [];
+  for (const state of states) images.push(await assembleOne(resources, state, options.labels));
+  const [first] = images;
+  if (first === undefined) throw new Error('A build has a platform');
+  if (images.length === 1 && options.index === 'for-several') return first;
+  const parts = images.map(({ descriptor, config }) => ({ descriptor, platform: config }));
+  const descriptor = await assembleIndex(resources.store, parts);
+  return { ...first, descriptor, size: imageSize(resources.store, descriptor) };
+}
+
+async function assembleOne(
   resources: BuildResources,
   state: StageState,
   labels: Readonly<Record<string, string>>,

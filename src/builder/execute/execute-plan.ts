@@ -1,6 +1,7 @@
 /** Runs a build plan: independent stages at the same time, each once, and only what the target needs. */
 import { TsbuildError } from '../../errors.ts';
 import { type BuildPlan, imageKey, type Stage, type StepSource } from '../plan/build-plan.ts';
+import type { StepsInFlight } from './cached-step.ts';
 import { contextState, executeStage, imageState } from './execute-stage.ts';
 import type { BuildResources } from './resources.ts';
 import type { StageRun } from './stage-run.ts';
@@ -10,12 +11,25 @@ import type { StageState } from './stage-state.ts';
 type Once = (key: number | string, start: () => Promise<StageState>) => Promise<StageState>;
 
 /**
- * The state of the target stage when all it needs has run. The first failure stops everything else and is the one
- * thrown; `resources.signal` aborts.
+ * The states of the target stages, one per plan, when all they need has run. What plans have in common runs once. The
+ * first failure stops everything else and is the one thrown; `resources.signal` aborts.
  */
-export async function executePlan(plan: BuildPlan, resources: BuildResources): Promise<StageState> {
+export async function executePlans(plans: readonly BuildPlan[], resources: BuildResources): Promise<StageState[]> {
   const failure = new AbortController();
   const signal = AbortSignal.any([resources.signal, failure.signal]);
+  const inFlight: StepsInFlight = new Map();
+  const running = plans.map((plan) => executePlan({ plan, resources: { ...resources, signal }, inFlight }, failure));
+  const results = await Promise.allSettled(running);
+  if (resources.signal.aborted) throw interrupted(resources.signal.reason);
+  if (failure.signal.aborted) throw failure.signal.reason;
+  return results.map((result) => {
+    if (result.status === 'rejected') throw result.reason;
+    return result.value;
+  });
+}
+
+async function executePlan(shared: Omit<StageRun, 'finished'>, failure: AbortController): Promise<StageState> {
+  const { plan } = shared;
   const running = new Map<number | string, Promise<StageState>>();
   const once: Once = (key, start) => {
     const promise = running.get(key) ?? start();
@@ -23,9 +37,7 @@ export async function executePlan(plan: BuildPlan, resources: BuildResources): P
     return promise;
   };
   const run: StageRun = {
-    plan,
-    resources: { ...resources, signal },
-    inFlight: new Map(),
+    ...shared,
     finished: (source: StepSource) => finishedSource(run, source, once),
   };
   const stages = plan.stages.map(async (stage) => {
@@ -37,8 +49,6 @@ export async function executePlan(plan: BuildPlan, resources: BuildResources): P
     }
   });
   await Promise.allSettled(stages);
-  if (resources.signal.aborted) throw interrupted(resources.signal.reason);
-  if (failure.signal.aborted) throw failure.signal.reason;
   return await run.finished({ kind: 'stage', index: plan.target });
 }
 

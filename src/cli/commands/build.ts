@@ -28,6 +28,7 @@ function choices(flags: Flags, env: Readonly<Record<string, string | undefined>>
   return {
     ...{ dockerfile: flags.file, tags: flags.tag ?? [], target: flags.target, addHosts: flags.addHost ?? [] },
     ...{ noCache: flags.cache === false, pull: flags.pull === true, push: flags.push === true },
+    platforms: [flags.platform ?? []].flat().flatMap((list) => list.split(',')),
     buildArgs: buildArgs(flags, env),
     contexts: keyValues('--build-context', flags.buildContext ?? []),
     labels: keyValues('--label', flags.label ?? []),

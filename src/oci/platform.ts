@@ -28,13 +28,20 @@ export function formatPlatform(platform: Platform): string {
   return [platform.os, platform.architecture, platform.variant].filter((part) => part !== undefined && part !== '').join('/');
 }
 
-/** `linux/arm64/v8` → its normal form: arm64 has no v8, arm is v7 unless it says otherwise, x86_64 is amd64. */
+/** `linux/arm64/v8` → its normal form: arm64 has no v8, arm is v7 unless it says otherwise, x86_64 is amd64, `arm64` alone is Linux. */
 export function parsePlatform(text: string): Platform {
-  const [os = '', arch = '', variant, ...rest] = text.toLowerCase().split('/');
+  const words = text.toLowerCase().split('/');
+  const [os = '', arch = '', variant, ...rest] = words.length === 1 && isArchitecture(text) ? ['linux', text] : words;
   if (os === '' || arch === '' || rest.length > 0 || variant === '') {
     throw new TsbuildError('USAGE', `Cannot use ${JSON.stringify(text)} as a platform: not os/architecture[/variant]`);
   }
   return normalizePlatform({ os, architecture: arch, ...(variant === undefined ? {} : { variant }) });
+}
+
+/** One that Go knows by this or another name, so that `arm64` alone is a platform. */
+function isArchitecture(text: string): boolean {
+  const { architecture } = normalizePlatform({ os: 'linux', architecture: text });
+  return [...ARCHITECTURES.values()].some((known) => known.architecture === architecture);
 }
 
 export function normalizePlatform({ os, architecture, variant }: Platform): Platform {

@@ -55,9 +55,13 @@ export async function runStep(run: StageRun, state: StageState, step: RunStep): 
     async make(active) {
       needRunnable(state.platform, platformOf(process.arch));
       if (cwd !== '/') await makeWorkdir(resources, active, { path: cwd, ownerIn: ownerOfProcess(user), createdNs: CREATED_NS });
-      const proxies = [...proxyEnvironment(run.plan.args.buildArgs)].filter(([name]) => !state.variables.has(name));
       await using open = await mount.open(active);
-      const all = withEnv([...env, ...proxies.map(([name, value]) => `${name}=${value}`)], open.env);
+      // A proxy that is given counts more than an ENV of its name.
+      const given = new Map([...state.variables, ...proxyEnvironment(run.plan.args.buildArgs)]);
+      const all = withEnv(
+        [...given].map(([name, value]) => `${name}=${value}`),
+        open.env,
+      );
       const root = statAt(active.upperFd, ROOT);
       await runCommand(run, active, { argv, env: all, cwd, user, network, security, mounts: open.specs, step });
       restoreRoot(active, root);

@@ -18,14 +18,14 @@ export function resolveArg(declaration: ArgDeclaration, sources: ArgSources, exp
   return sources.globalArgs.get(declaration.key);
 }
 
-/** The proxy variables for the environment of a RUN: each given one under its upper-case and its lower-case name. */
+/** The proxy variables for the environment of a RUN: each given one, unless it is empty, under its upper-case and its lower-case name. */
 export function proxyEnvironment(buildArgs: ReadonlyMap<string, string>): Map<string, string> {
   const environment = new Map<string, string>();
   for (const upper of PROXY_NAMES) {
     const lower = upper.toLowerCase();
-    const value = buildArgs.get(upper) ?? buildArgs.get(lower);
-    if (value === undefined) continue;
-    environment.set(upper, buildArgs.get(upper) ?? value).set(lower, buildArgs.get(lower) ?? value);
+    const [first, second] = [upper, lower].map((name) => buildArgs.get(name) ?? '');
+    const value = first || second;
+    if (value) environment.set(upper, value).set(lower, second || value);
   }
   return environment;
 }

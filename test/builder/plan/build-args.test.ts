@@ -37,6 +37,7 @@ test('proxyEnvironment sets both cases, and each as given where both are given',
       ['http_proxy', 'a'],
       ['NO_PROXY', 'b'],
       ['no_proxy', 'c'],
+      ['FTP_PROXY', ''],
       ['OTHER', 'd'],
     ]),
   );

@@ -32,8 +32,14 @@ export function runnableArchitectures(machine: Platform, directory: string = BIN
   return [...new Set([architecture, ...(NATIVE.get(architecture) ?? []), ...emulated])];
 }
 
-/** Throws EMULATOR_MISSING, with what was found, where `platform` cannot run on this machine. */
+/** Throws PLATFORM_NOT_FOUND for another operating system; EMULATOR_MISSING, with what was found, where `platform` cannot run on this machine. */
 export function needRunnable(platform: Platform, machine: Platform, directory: string = BINFMT): void {
+  if (platform.os !== machine.os) {
+    throw new TsbuildError(
+      'PLATFORM_NOT_FOUND',
+      `Cannot run programs for ${formatPlatform(platform)} on ${formatPlatform(machine)}: another system`,
+    );
+  }
   if (runnableArchitectures(machine, directory).includes(normalizePlatform(platform).architecture)) return;
   const handler = handlersIn(directory).find(({ architecture }) => architecture === platform.architecture);
   const found = handler?.problem ?? 'the kernel knows no emulator for it';

@@ -121,7 +121,7 @@ function platformOf(planner: Planner, { from }: SourceStage, base: StageBase): P
   if (base.kind === 'stage') return planner.drafts.get(base.index)?.platform ?? planner.platform;
   const wanted = base.kind === 'image' ? base.platform : basePlatform(planner, from);
   const found = base.kind === 'image' && from.platform === undefined ? factsOf(planner, base)?.platform : undefined;
-  return found !== undefined && planner.runnable.includes(found.architecture) ? found : wanted;
+  return found?.os === wanted.os && planner.runnable.includes(found.architecture) ? found : wanted;
 }
 
 /** Those of an image's config, or the ONBUILDs of an earlier stage. They are for the direct child alone. */

@@ -57,7 +57,7 @@ test('the package exports build() and its companions to JavaScript', () => {
   });
   assert.equal(
     printed.trim(),
-    'TsbuildError build checkDockerfile importImage inspectImage listImages listTargets outlineDockerfile pullImage pushImage removeImage runImage saveImage tagImage 0',
+    'TsbuildError build checkDockerfile importImage inspectImage listContext listImages listTargets outlineDockerfile pullImage pushImage removeImage runImage saveImage tagImage 0',
   );
 });
 

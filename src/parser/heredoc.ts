@@ -1,5 +1,6 @@
 /** Here-documents: finding their markers in an instruction's line. Source: Dockerfile reference "Here-Documents". */
 import type { Heredoc } from './instruction.ts';
+import { isBlank } from './words.ts';
 
 /** `<<-"EOF"` taken apart. */
 export type HeredocMarker = Omit<Heredoc, 'body'>;
@@ -8,7 +9,9 @@ const MARKER = /^(\d{0,4})<<(-?)([^<]*)$/;
 const SPACED_MARKER = /^\d{0,4}<<-?$/;
 /** What may follow a blank after `<<`: narrower than without, so that `$((1 << 2))` stays arithmetic. */
 const SPACED_NAME = /^(?:[A-Za-z_][\w.-]*|"[^"<]+"|'[^'<]+')$/;
-const BLANK = /[\s]/;
+const BLANK = /\s/;
+/** Nothing in it is quoted, escaped or blank. */
+const PLAIN_NAME = /^[\w.-]+$/;
 
 /** The markers of a line, in order. A line whose quotes do not close has none. */
 export function findHeredocs(line: string): HeredocMarker[] {
@@ -24,7 +27,7 @@ export function findHeredocs(line: string): HeredocMarker[] {
 
 /** The marker that a whole word is, if it is one. */
 export function parseMarker(word: string): HeredocMarker | undefined {
-  const match = MARKER.exec(word);
+  const match = word.includes('<<') ? MARKER.exec(word) : null;
   if (match === null) return undefined;
   const [, fd = '', dash = '', written = ''] = match;
   const name = unquote(written.trim());
@@ -38,7 +41,7 @@ export function joinSpacedMarkers(words: readonly string[]): string[] {
   for (let index = 0; index < words.length; index++) {
     const word = words[index] ?? '';
     const next = words[index + 1];
-    if (next !== undefined && SPACED_MARKER.test(word) && SPACED_NAME.test(next)) {
+    if (next !== undefined && word.includes('<<') && SPACED_MARKER.test(word) && SPACED_NAME.test(next)) {
       joined.push(word + next);
       index++;
     } else joined.push(word);
@@ -58,7 +61,7 @@ function shellWords(line: string): string[] | undefined {
   let quote = '';
   for (let index = 0; index < line.length; index++) {
     const char = line.charAt(index);
-    if (quote === '' && BLANK.test(char)) {
+    if (quote === '' && isBlank(char)) {
       if (start !== -1) words.push(line.slice(start, index));
       start = -1;
       continue;
@@ -75,6 +78,7 @@ function shellWords(line: string): string[] | undefined {
 
 /** A delimiter without its quotes and escapes; undefined if it is not one word. */
 function unquote(written: string): string | undefined {
+  if (PLAIN_NAME.test(written)) return written;
   let name = '';
   let quote = '';
   for (let index = 0; index < written.length; index++) {

@@ -4,7 +4,7 @@ import { joinSpacedMarkers, parseMarker } from './heredoc.ts';
 import type { AddInstruction, CopyInstruction, CopySource } from './instruction.ts';
 import { readJsonForm } from './json-form.ts';
 import { notStrings } from './parse-command.ts';
-import { baseOf, type RawInstruction, syntaxError } from './raw-instruction.ts';
+import { type RawInstruction, syntaxError } from './raw-instruction.ts';
 import { splitBlanks } from './words.ts';
 
 const COMMON_FLAGS = { chown: 'string', chmod: 'string', link: 'boolean', exclude: 'list', 'if-exists': 'boolean' } as const;
@@ -12,16 +12,29 @@ const COPY_FLAGS = { ...COMMON_FLAGS, from: 'string', parents: 'boolean' } as co
 const ADD_FLAGS = { ...COMMON_FLAGS, checksum: 'string', 'keep-git-dir': 'boolean', unpack: 'boolean' } as const;
 
 export function parseCopy(raw: RawInstruction): CopyInstruction {
-  const { from, parents, link, 'if-exists': ifExists, ...flags } = readFlags(raw, COPY_FLAGS);
+  const flags = readFlags(raw, COPY_FLAGS);
+  const { sources, destination } = parsePaths(raw);
+  const { chown, chmod, exclude, from, link = false, parents = false, 'if-exists': ifExists = false } = flags;
+  const { range, text } = raw;
   const place = from === '' ? undefined : from;
-  const switches = { link: link ?? false, parents: parents ?? false, ifExists: ifExists ?? false };
-  return { kind: 'copy', ...baseOf(raw), ...parsePaths(raw), ...flags, from: place, ...switches };
+  return { kind: 'copy', range, text, sources, destination, chown, chmod, exclude, from: place, link, parents, ifExists };
 }
 
 export function parseAdd(raw: RawInstruction): AddInstruction {
-  const { link, 'keep-git-dir': keepGitDir, 'if-exists': ifExists, ...flags } = readFlags(raw, ADD_FLAGS);
-  const switches = { link: link ?? false, keepGitDir: keepGitDir ?? false, ifExists: ifExists ?? false };
-  return { kind: 'add', ...baseOf(raw), ...parsePaths(raw), ...flags, ...switches };
+  const flags = readFlags(raw, ADD_FLAGS);
+  const { sources, destination } = parsePaths(raw);
+  const {
+    chown,
+    chmod,
+    exclude,
+    checksum,
+    unpack,
+    link = false,
+    'keep-git-dir': keepGitDir = false,
+    'if-exists': ifExists = false,
+  } = flags;
+  const { range, text } = raw;
+  return { kind: 'add', range, text, sources, destination, chown, chmod, exclude, checksum, unpack, link, keepGitDir, ifExists };
 }
 
 /** The last path is the destination. */
@@ -44,9 +57,9 @@ function parsePaths(raw: RawInstruction): { sources: CopySource[]; destination: 
 
 /** The words that are markers stand for the heredocs in their order. */
 function withHeredocs(raw: RawInstruction, words: readonly string[]): CopySource[] {
-  const heredocs = raw.heredocs.values();
+  let next = 0;
   return words.map((path) => {
-    const heredoc = parseMarker(path) === undefined ? undefined : heredocs.next().value;
+    const heredoc = parseMarker(path) === undefined ? undefined : raw.heredocs[next++];
     return heredoc === undefined ? { kind: 'path', path } : { kind: 'heredoc', heredoc };
   });
 }

@@ -163,7 +163,7 @@ function readBody(source: SourceLines, { marker, head, start }: BodyRequest): { 
   for (let next = start; next < source.lines.length; next++) {
     const line = withoutCarriageReturn(source.lines[next] ?? '');
     if ((marker.chomp ? line.replace(/^\t+/, '') : line) === marker.name) {
-      const body = next === start ? '' : `${source.lines.slice(start, next).join('\n')}\n`;
+      const body = bodyOf(source.lines, start, next);
       const { name, fd, chomp, expand } = marker;
       return { heredoc: { name, fd, chomp, expand, body }, next: next + 1 };
     }
@@ -183,6 +183,12 @@ function readBody(source: SourceLines, { marker, head, start }: BodyRequest): { 
       location: { file: source.file, text: source.text, range },
     },
   );
+}
+
+/** Most have one line. */
+function bodyOf(lines: readonly string[], start: number, end: number): string {
+  if (end - start === 1) return `${lines[start]}\n`;
+  return end === start ? '' : `${lines.slice(start, end).join('\n')}\n`;
 }
 
 function nearMissHint(line: number, { chomp, name }: HeredocMarker): string {

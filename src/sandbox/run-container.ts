@@ -1,7 +1,7 @@
 /** One RUN in isolation: ContainerSpec → a command that has ended, and nothing left of its container. */
 import { closeSync } from 'node:fs';
 import { Socket } from 'node:net';
-import { release } from 'node:os';
+import { constants, release } from 'node:os';
 import { SyscallError, TsbuildError } from '../errors.ts';
 import { errnoName } from '../sys/errno.ts';
 import { MACHINE_CODE } from '../sys/native/machine-code.ts';
@@ -35,10 +35,23 @@ export interface ContainerIo {
   readonly networks: Pick<NetworkPool, 'take'>;
   /** /etc/resolv.conf for the host's network; a private one brings its own. */
   readonly resolvConf?: string;
+  /** Called as soon as the container is being made, with the way to reach its command. */
+  onStart?(command: RunningCommand): void;
   /** For tests; otherwise the engine or, where that cannot run, the helper. */
   readonly launcher?: Launcher;
 }
 
+/** The command of a container that runs, or is about to. */
+export interface RunningCommand {
+  /**
+   * Sends a signal to the command, or to its process group, once PID 1 has started it. One that has ended already is no error.
+   * SIGKILL to the command is its end, and so the container's.
+   */
+  signal(name: NodeJS.Signals, to?: 'command' | 'group'): void;
+}
+
+/** Added to a signal's number for the whole process group: native/init.c. */
+const GROUP = 128;
 /** How long output may go on after every process of the container has ended. */
 const DRAIN_MS = 1000;
 const ENOENT = 2;
@@ -86,6 +99,7 @@ async function launchAndWait({ program, launcher, network }: Start, io: Containe
     io.signal.addEventListener('abort', onAbort, { once: true });
     stdio.releaseInputs();
     status.follow(launch);
+    io.onStart?.({ signal: (name, to = 'command') => status.send(constants.signals[name] + (to === 'group' ? GROUP : 0)) });
     await launch.ended;
     await Promise.all([stdio.drain(DRAIN_MS), status.ended]);
     io.signal.throwIfAborted();
@@ -103,6 +117,8 @@ interface Status {
   readonly ended: Promise<void>;
   /** Starts reading; closes our copy of the container's end. */
   follow(launch: Launch): void;
+  /** One byte to PID 1. */
+  send(byte: number): void;
   end(): StatusMessage | undefined;
   close(): void;
 }
@@ -133,6 +149,9 @@ function openStatus(): Status {
           if (message.kind === 'operation failed') launch.kill();
         }
       });
+    },
+    send(byte) {
+      if (!socket.destroyed) socket.write(Buffer.of(byte));
     },
     end: () => messages.find((message) => message.kind !== 'child'),
     close() {

@@ -8,6 +8,7 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ContainerSpec } from '../../src/sandbox/container-spec.ts';
 import type { Launcher } from '../../src/sandbox/launcher.ts';
+import type { RunningCommand } from '../../src/sandbox/run-container.ts';
 import { dumpable } from '../../src/sys/process.ts';
 import { type Box, makeBox, type Outcome, run } from '../sandbox/_busybox.ts';
 
@@ -201,6 +202,31 @@ export function launcherContract(name: string, load: () => Promise<Launcher>): v
       await assert.rejects(step(`echo ready; sleep 1002.${process.pid}`, { io: { signal: controller.signal, onOutput } }), /Enough/);
       assert.ok(performance.now() - started < 3000);
       assert.deepEqual(processes(new RegExp(`sleep\\x001002\\.${process.pid}\\0`)), []);
+    });
+
+    it('passes signals to the command, or to its process group', async () => {
+      const outcome = async (command: string, to: 'command' | 'group') => {
+        let running: RunningCommand | undefined;
+        const { stdout, exitCode, signal } = await step(command, {
+          io: { onStart: (started) => (running = started), onOutput: (_, data) => ready(String(data)) },
+        });
+        function ready(text: string): void {
+          seen += text;
+          if (text.includes('ready')) running?.signal('SIGTERM', to);
+        }
+        return { stdout, exitCode, signal };
+      };
+      let seen = '';
+      assert.equal((await outcome('echo ready; exec sleep 30', 'command')).signal, 'SIGTERM');
+      // A shell minds its trap when what it waits for has ended: the group's signal ends that, too.
+      const trapped = await outcome('trap "echo cleaned; exit 3" TERM; (echo ready; sleep 30)', 'group');
+      assert.equal(trapped.exitCode, 3);
+      assert.match(seen, /cleaned/);
+    });
+
+    it('keeps a signal that is sent before the command is there', async () => {
+      const { signal } = await step('sleep 30', { io: { onStart: (running) => running.signal('SIGUSR1') } });
+      assert.equal(signal, 'SIGUSR1');
     });
 
     it('shows a step no descriptor that tsbuild inherited', async () => {

@@ -7,10 +7,11 @@
  * It starts the command (the first CANDIDATE that can be executed), reaps orphans, reports how the command ended as one
  * struct message, and exits; the PID namespace, and whatever the command left running, ends with it. It also ends when
  * tsbuild does: the other end of fd 3 is closed then. PR_SET_PDEATHSIG says the same, but has a gap before it is set.
+ * Bytes that tsbuild writes to fd 3 are signals for the command: N, or 128 + N for its whole process group.
  */
 #include "syscall.h"
 
-enum { STATUS = 3, CLD_SIGNAL = 17, SIGNAL_COUNT = 64, SIGNAL_SET_BYTES = 8, SIG_SETMASK = 2 };
+enum { STATUS = 3, GROUP = 128, CLD_SIGNAL = 17, SIGNAL_COUNT = 64, SIGNAL_SET_BYTES = 8, SIG_SETMASK = 2 };
 enum { F_SETFD = 2, FD_CLOEXEC = 1, SFD_CLOEXEC = 02000000, SFD_NONBLOCK = 04000 };
 enum { PR_SET_DUMPABLE = 4, PR_SET_NAME = 15, WNOHANG = 1, EINTR = 4, ENOENT = 2, EACCES = 13, ENOTDIR = 20 };
 enum { POLLIN = 1, POLLERR = 8, POLLHUP = 16 };
@@ -72,6 +73,17 @@ static void reap(long command) {
   }
 }
 
+/* Passes on what tsbuild sent. The command is not reaped yet, so its number is still its own. */
+static void pass_signals(long command) {
+  unsigned char bytes[16];
+  long count = syscall3(__NR_read, STATUS, bytes, sizeof bytes);
+  for (long i = 0; i < count; i++) {
+    long number = bytes[i] & (GROUP - 1);
+    if ((bytes[i] & GROUP) != 0 && syscall2(__NR_kill, -command, number) == 0) continue;
+    syscall2(__NR_kill, command, number);
+  }
+}
+
 __attribute__((noreturn, used)) static void init(long *stack) {
   long count = 0;
   char **argv = (char **)(stack + 1);
@@ -91,9 +103,10 @@ __attribute__((noreturn, used)) static void init(long *stack) {
     finish(127);
   }
   for (;;) {
-    struct poll_request requests[2] = {{STATUS, 0, 0}, {(int)signals, POLLIN, 0}};
+    struct poll_request requests[2] = {{STATUS, POLLIN, 0}, {(int)signals, POLLIN, 0}};
     syscall5(__NR_ppoll, requests, 2, 0, 0, SIGNAL_SET_BYTES);
     if (requests[0].received & (POLLHUP | POLLERR)) finish(137);
+    if (requests[0].received & POLLIN) pass_signals(command);
     char notice[128];
     while (syscall3(__NR_read, signals, notice, sizeof notice) > 0) {
     }

@@ -52,6 +52,7 @@ export const ERROR_CODES = {
   SYSCALL_FAILED: 'The kernel refused an operation',
   UNSUPPORTED_KERNEL: 'The kernel or the machine lacks what isolation needs',
   PRIVILEGE: 'The caller lacks the privilege that isolation needs',
+  LIMIT_UNAVAILABLE: 'This machine cannot limit what a step was to be limited in',
   NETWORK_SETUP: 'The network of a step cannot be set up',
   NO_SPACE: 'The disk is full',
   STORE_INVALID: 'The state directory cannot be used',

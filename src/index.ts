@@ -15,6 +15,7 @@ import {
 import { openBuildInput } from './operations/build-input.ts';
 import { planPlatforms } from './operations/plan.ts';
 import { parseDockerfile } from './parser/parse-dockerfile.ts';
+import { checkedLimits, warnOfLowered } from './sandbox/resource-limits.ts';
 import { openSession } from './session.ts';
 
 /**
@@ -23,13 +24,15 @@ import { openSession } from './session.ts';
  */
 export async function build(options: BuildOptions): Promise<BuildResult> {
   const names = imageNames(options);
+  const limits = checkedLimits(options.limits);
   await using session = await openSession(options);
   await using input = await openBuildInput(session, options);
   const dockerfile = parseDockerfile(input.dockerfile.text, input.dockerfile);
   const bases = baseImages(session, options);
   const plans = await planPlatforms(dockerfile, bases, planOptions(session, input, options));
   await announce(session, plans, options);
-  const resources = buildResources(session, input, { ...options, bases });
+  const resources = buildResources(session, input, { ...options, bases, limits });
+  warnOfLowered(limits, session.emit);
   const results = await executePlans(plans, resources);
   const image = await assembleResult(resources, results, resultOptions(options));
   return await exportImage(session, image, { names, push: options.push === true });
@@ -64,4 +67,5 @@ export type { SecretSource } from './operations/secrets.ts';
 export type { SshSource } from './operations/ssh-agents.ts';
 export { importImage, pullImage, pushImage, saveImage } from './operations/transfer.ts';
 export type { LintWarning } from './parser/lint/lint-dockerfile.ts';
+export type { ResourceLimits } from './sandbox/resource-limits.ts';
 export type { CommonOptions } from './session.ts';

@@ -5,6 +5,8 @@ import { type BuildCache, openBuildCache } from './cache/build-cache.ts';
 import type { Emit } from './events.ts';
 import { type Platform, platformOf } from './oci/platform.ts';
 import { openRegistryClient, type RegistryClient } from './registry/registry-client.ts';
+import { removeDeadCgroups } from './sandbox/cgroup/cgroup-records.ts';
+import { type CgroupMaker, openCgroups } from './sandbox/cgroup/step-cgroup.ts';
 import { type NetworkPool, openNetworkPool } from './sandbox/network/network-pool.ts';
 import { openSnapshotter, type Snapshotter } from './snapshots/snapshotter.ts';
 import { openStore, type Store } from './store/open-store.ts';
@@ -24,6 +26,7 @@ export interface Session extends AsyncDisposable {
   readonly cache: BuildCache;
   readonly registry: RegistryClient;
   networks(): NetworkPool;
+  cgroups(): CgroupMaker;
   readonly platform: Platform;
   readonly emit: Emit;
   readonly signal: AbortSignal;
@@ -33,6 +36,9 @@ export async function openSession(options: CommonOptions): Promise<Session> {
   const signal = options.signal ?? new AbortController().signal;
   const emit = options.onEvent ?? (() => {});
   const store = await openStore(options.root ?? defaultRoot(), { signal });
+  const cgroupRecords = path.join(store.root, 'cgroups');
+  removeDeadCgroups(cgroupRecords);
+  const cgroups = lazy(() => openCgroups(cgroupRecords));
   const snapshots = lazy(() => openSnapshotter(store.root));
   const cache = lazy(() => openBuildCache(store.root));
   const registry = lazy(() => openRegistryClient({ signal }));
@@ -49,6 +55,7 @@ export async function openSession(options: CommonOptions): Promise<Session> {
       return registry.open();
     },
     networks: networks.open,
+    cgroups: cgroups.open,
     platform: platformOf(process.arch),
     emit,
     signal,

@@ -1,5 +1,6 @@
 /** Every command with its flags, as docker spells them. A command's code is loaded when it runs. */
 import { PROGRESS_MODES, type ProgressMode } from '../progress/renderer.ts';
+import { type ResourceFlags, resourceFlags } from './resource-flags.ts';
 import type { Terminal } from './terminal.ts';
 
 export interface Invocation {
@@ -9,7 +10,7 @@ export interface Invocation {
 }
 
 /** Flags of all commands, in commander's camel case; each command has its part of them. */
-export interface Flags {
+export interface Flags extends ResourceFlags {
   readonly root?: string;
   readonly progress?: ProgressMode;
   readonly quiet?: boolean;
@@ -95,6 +96,8 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: '--push', description: 'push every tag' },
       { flags: '--network <mode>', description: 'network of every RUN', choices: ['default', 'none', 'host'] },
       { flags: '--jobs <number>', description: 'most steps at once' },
+      ...resourceFlags('every RUN'),
+      { flags: '--resource <name=value,...>', description: 'the same limits by the names of buildx', kind: 'repeatable' },
       ...PROGRESS,
     ],
     load: () => import('./commands/build.ts'),
@@ -161,6 +164,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: '-w, --workdir <dir>', description: 'working directory' },
       { flags: '--entrypoint <command>', description: 'run this instead of the entrypoint of the image' },
       { flags: '--network <mode>', description: 'network of the container', choices: ['private', 'none', 'host'] },
+      ...resourceFlags('the container'),
       { flags: '--rm', description: 'accepted for compatibility: a container never stays', kind: 'hidden' },
       ROOT,
     ],

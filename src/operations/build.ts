@@ -15,6 +15,7 @@ import type { ImageConfig } from '../oci/image-config.ts';
 import { formatPlatform, normalizePlatform, type Platform, parsePlatform } from '../oci/platform.ts';
 import { formatReference, parseNewName, type Reference } from '../oci/reference.ts';
 import { parseHost } from '../sandbox/network/hosts-file.ts';
+import type { ContainerResources, ResourceLimits } from '../sandbox/resource-limits.ts';
 import { runnableArchitectures } from '../sandbox/runnable-architectures.ts';
 import type { CommonOptions, Session } from '../session.ts';
 import { type BaseImages, openBaseImages } from './base-image.ts';
@@ -40,6 +41,8 @@ export interface BuildOptions extends CommonOptions, InputOptions {
   readonly network?: 'default' | 'none' | 'host' | undefined;
   /** What RUN may ask for beyond the sandbox; `network: 'host'` allows the network. */
   readonly allow?: readonly Entitlement[] | undefined;
+  /** What each RUN may use. */
+  readonly limits?: ResourceLimits | undefined;
   /** `name:address` pairs for /etc/hosts of every step. */
   readonly addHosts?: readonly string[] | undefined;
 }
@@ -65,10 +68,19 @@ export function imageNames(options: BuildOptions): readonly Reference[] {
 export function buildResources(
   session: Session,
   { contexts, secrets, ssh }: BuildInput,
-  options: BuildOptions & { readonly bases: BaseImages },
+  options: Omit<BuildOptions, 'limits'> & { readonly bases: BaseImages; readonly limits: ContainerResources },
 ): BuildResources {
   return {
-    ...{ store: session.store, emit: session.emit, signal: session.signal, networks: session.networks, contexts, secrets, ssh },
+    ...{
+      store: session.store,
+      emit: session.emit,
+      signal: session.signal,
+      networks: session.networks,
+      cgroups: session.cgroups,
+      contexts,
+      secrets,
+      ssh,
+    },
     get snapshots() {
       return session.snapshots;
     },
@@ -80,6 +92,7 @@ export function buildResources(
       cache: options.noCache === true ? 'ignore' : 'use',
       network: options.network ?? 'default',
       addHosts: (options.addHosts ?? []).map(parseHost),
+      limits: options.limits,
       limit: pLimit(options.jobs ?? availableParallelism()),
     },
   };

@@ -8,6 +8,7 @@ import { unpackImage } from '../images/unpack-image.ts';
 import type { ContainerConfig } from '../oci/image-config.ts';
 import { normalizePlatform, type Platform } from '../oci/platform.ts';
 import { needPrivilege } from '../sandbox/privilege.ts';
+import { checkedLimits, type ResourceLimits, warnOfLowered } from '../sandbox/resource-limits.ts';
 import { needRunnable } from '../sandbox/runnable-architectures.ts';
 import { type CommonOptions, openSession, type Session } from '../session.ts';
 import { openBaseImages } from './base-image.ts';
@@ -23,6 +24,8 @@ export interface RunOptions extends CommonOptions {
   /** Takes the place of the image's Entrypoint, and of its Cmd. */
   readonly entrypoint?: string | undefined;
   readonly network?: 'private' | 'none' | 'host' | undefined;
+  /** What the container may use. */
+  readonly limits?: ResourceLimits | undefined;
   onOutput(stream: 'stdout' | 'stderr', data: Uint8Array): void;
 }
 
@@ -30,12 +33,16 @@ export interface RunOptions extends CommonOptions {
 export interface RunResult {
   readonly exitCode?: number;
   readonly signal?: string;
+  /** The kernel killed a process of it for want of memory: its own limit, or the `machine`'s. */
+  readonly outOfMemory?: 'limit' | 'machine';
 }
 
 /** Standard input is the caller's. Pulls the image where the store does not have it. */
 export async function runImage(options: RunOptions): Promise<RunResult> {
   needPrivilege();
+  const limits = checkedLimits(options.limits);
   await using session = await openSession(options);
+  warnOfLowered(limits, session.emit);
   const image = await runnableImage(session, options.name);
   const config = image.config.config ?? {};
   const top = image.manifest.layers.length === 0 ? undefined : await unpackImage(session, image);
@@ -52,6 +59,7 @@ export async function runImage(options: RunOptions): Promise<RunResult> {
       user,
       network: options.network ?? 'private',
       addHosts: [],
+      limits,
       stdin: 'inherit',
       onOutput: options.onOutput,
     });

@@ -12,6 +12,8 @@ export interface ContainerInputs {
   readonly resolvConf: string;
   /** struct sock_filter[]; ignored where the spec says `unconfined`. */
   readonly filter: Uint8Array;
+  /** Files to write `0` to, so that the container is in its control groups. */
+  readonly cgroups?: readonly string[];
   /** `empty`: the step's own null device takes the place of the `stdin` descriptor. */
   readonly stdin: 'empty' | 'pipe';
 }
@@ -20,6 +22,11 @@ export interface ContainerProgram {
   /** CLONE_NEW* flags of the child's birth. */
   readonly namespaces: number;
   readonly operations: readonly Operation[];
+  /**
+   * `copied` where the kernel may kill the child for want of memory before it has executed: whoever shares that memory would
+   * be killed with it.
+   */
+  readonly memory: 'shared' | 'copied';
 }
 
 /** The child's descriptor roles. `netns` is there where the network is private. */
@@ -34,8 +41,9 @@ const CLONE_NEWNET = 0x40000000;
 
 /** The order is runc's where it matters: root, then masks, then seccomp while it is still permitted, then the identity. */
 export function containerProgram(spec: ContainerSpec, inputs: ContainerInputs): ContainerProgram {
+  const { cgroups = [] } = inputs;
   const operations = [
-    ...startOperations(spec),
+    ...startOperations(spec, cgroups),
     ...rootOperations(spec),
     ...spec.mounts.flatMap((mount, index) => mountOperations(mount, { index, resolvConf: inputs.resolvConf })),
     ...pathOperations(spec),
@@ -44,7 +52,9 @@ export function containerProgram(spec: ContainerSpec, inputs: ContainerInputs): 
     ...identityOperations(spec, inputs.filter),
     ...finishOperations(spec),
   ];
-  return { namespaces: namespaceFlags(spec), operations };
+  // A cgroup namespace shows the group that its maker is in: with a group of its own the child makes it itself, once it is there.
+  const namespaces = cgroups.length === 0 ? namespaceFlags(spec) : namespaceFlags(spec) & ~CLONE_NEWCGROUP;
+  return { namespaces, operations, memory: cgroups.length === 0 ? 'shared' : 'copied' };
 }
 
 function namespaceFlags(spec: ContainerSpec): number {

@@ -3,6 +3,9 @@
  * All strings are text (UTF-8 when they reach the kernel) without NUL bytes; paths inside the container are absolute.
  */
 
+import type { CgroupLimits } from './cgroup/cgroup-limits.ts';
+import type { Rlimit } from './rlimits.ts';
+
 export interface ContainerSpec {
   readonly rootfs: OverlayRootfs | DirectoryRootfs;
   /** In order. Targets exist in the root file system, made by the caller, or are made inside an earlier mount. */
@@ -19,6 +22,8 @@ export interface ContainerSpec {
   /** Paths of /proc and /sys that cannot be written. */
   readonly readonlyPaths: readonly string[];
   readonly network: 'private' | 'none' | 'host';
+  /** What all its processes together may use; by default no more limits than the caller has. */
+  readonly limits?: CgroupLimits;
 }
 
 /** An overlay mount; paths are relative to `cwd` so that many layers fit into the 4 KiB of mount options. */
@@ -105,6 +110,8 @@ export interface ProcessSpec {
   /** Supplementary groups, `gid` among them. */
   readonly groups: readonly number[];
   readonly umask: number;
+  /** Those that differ from the caller's; none is above the caller's hard limit. */
+  readonly rlimits?: readonly Rlimit[];
 }
 
 export interface MaskedPath {

@@ -12,8 +12,8 @@ export function insecureLimits(): ContainerLimits {
 }
 
 /** /sys and control groups can be written, and there are more devices. */
-export function insecureMounts(facts: HostFacts): MountSpec[] {
-  return defaultMounts(facts).map((mount) => {
+export function insecureMounts(facts: HostFacts, options: { shmBytes?: number } = {}): MountSpec[] {
+  return defaultMounts(facts, options).map((mount) => {
     if (mount.kind === 'sysfs' || mount.kind === 'cgroup2') return { ...mount, access: 'read-write' };
     return mount.kind === 'dev' ? { ...mount, more: devices() } : mount;
   });

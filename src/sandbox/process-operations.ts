@@ -4,6 +4,7 @@ import type { Operation } from '../sys/syscall-program.ts';
 import { CAPABILITY_COUNT_MAX, capabilitySet } from './capability.ts';
 import type { ContainerSpec, ProcessSpec } from './container-spec.ts';
 import { AT_FDCWD, SCRATCH } from './file-operations.ts';
+import { type Rlimit, rlimitBytes, rlimitNumber } from './rlimits.ts';
 
 /** PID 1's descriptor of the socket to tsbuild; native/init.c knows the number. */
 const STATUS_FD = 3;
@@ -15,6 +16,7 @@ const PR_CAP_AMBIENT_CLEAR_ALL = 4;
 const SIGKILL = 9;
 const F_DUPFD_CLOEXEC = 1030;
 const CLOSE_RANGE_CLOEXEC = 4;
+const CLONE_NEWCGROUP = 0x02000000;
 const CLONE_NEWNET = 0x40000000;
 const KEYCTL_JOIN_SESSION_KEYRING = 1;
 const SECCOMP_SET_MODE_FILTER = 1;
@@ -25,6 +27,7 @@ const AF_INET = 2;
 const SOCK_DGRAM_CLOEXEC = 0o2000002;
 const SIOCSIFFLAGS = 0x8914;
 const IFF_UP = 1;
+const O_WRONLY = 1;
 const O_CLOEXEC = 0o2000000;
 const O_PATH = 0o10000000;
 const RESOLVE_NO_MAGICLINKS_IN_ROOT = 18;
@@ -33,10 +36,12 @@ const EINVAL = 22;
 const ENOSYS = 38;
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-/** First of all: die with tsbuild, hold nothing of the caller's beyond the exec, and move to the step's network. */
-export function startOperations({ network }: ContainerSpec): Operation[] {
+/** First of all: die with tsbuild, be in the step's control groups (files to write to), hold nothing of the caller's beyond the exec, and move to the step's network. */
+export function startOperations({ network }: ContainerSpec, cgroups: readonly string[]): Operation[] {
   return [
     dieWithParent(),
+    ...cgroups.flatMap(joinCgroup),
+    ...(cgroups.length === 0 ? [] : [ownCgroupNamespace()]),
     { syscall: 'umask', arguments: [0], subject: '0' },
     { syscall: 'setsid', arguments: [], subject: 'of PID 1' },
     ...descriptorOperations(network === 'private' ? ['init', 'netns'] : ['init']),
@@ -57,6 +62,7 @@ export function identityOperations(spec: ContainerSpec, filter: Uint8Array): Ope
       ignore: [ENOSYS],
     },
     ...workingDirectory(process.cwd),
+    ...(process.rlimits ?? []).map(rlimitOperation),
     ...(seccomp === 'default' ? seccompOperations(filter) : []),
     ...credentialOperations(process, capabilitySet(spec.capabilities)),
     { syscall: 'umask', arguments: [process.umask], subject: `0${process.umask.toString(8)}` },
@@ -138,6 +144,27 @@ function descriptorOperations(others: readonly string[]): Operation[] {
       subject: 'all other descriptors (CLOSE_RANGE_CLOEXEC)',
     },
   ];
+}
+
+/** cgroups(7): 0 is whoever writes it. */
+function joinCgroup(path: string, index: number): Operation[] {
+  const file = `cgroup.${index}`;
+  return [
+    { syscall: 'openat', arguments: [AT_FDCWD, { text: path }, O_WRONLY | O_CLOEXEC], subject: path, as: file },
+    { syscall: 'write', arguments: [{ result: file }, { text: '0' }, 1], subject: `0 to ${path}` },
+  ];
+}
+
+function ownCgroupNamespace(): Operation {
+  return { syscall: 'unshare', arguments: [CLONE_NEWCGROUP], subject: 'CLONE_NEWCGROUP' };
+}
+
+function rlimitOperation(limit: Rlimit): Operation {
+  return {
+    syscall: 'prlimit64',
+    arguments: [0, rlimitNumber(limit.name), { bytes: rlimitBytes(limit).toString('base64') }, 0],
+    subject: `${limit.name} ${limit.soft}:${limit.hard}`,
+  };
 }
 
 function joinNetwork(): Operation {

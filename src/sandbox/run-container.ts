@@ -10,10 +10,12 @@ import { signalName } from '../sys/process.ts';
 import type { Operation } from '../sys/syscall-program.ts';
 import { cloneError } from '../sys/syscall-program-engine.ts';
 import type { Architecture } from '../sys/syscall-program-numbers.ts';
+import type { CgroupMaker, StepCgroup } from './cgroup/step-cgroup.ts';
 import { type ContainerProgram, containerProgram } from './container-program.ts';
 import type { ContainerSpec } from './container-spec.ts';
 import { chooseLauncher, type Launch, type Launcher } from './launcher.ts';
 import type { NetworkPool, StepNetwork } from './network/network-pool.ts';
+import { watchMemory } from './out-of-memory.ts';
 import { defaultFilter } from './seccomp/default-filter.ts';
 import { decodeMessages, type StatusMessage } from './status-message.ts';
 import { type OutputStream, openStepStdio } from './step-stdio.ts';
@@ -22,6 +24,8 @@ import { type OutputStream, openStepStdio } from './step-stdio.ts';
 export interface ContainerExit {
   readonly exitCode?: number;
   readonly signal?: string;
+  /** The kernel killed a process of the container for want of memory, which the command may have survived: its own limit, or the machine's. */
+  readonly outOfMemory?: 'limit' | 'machine';
 }
 
 export interface ContainerIo {
@@ -33,6 +37,8 @@ export interface ContainerIo {
   readonly signal: AbortSignal;
   /** Asked once where the network of the spec is private. */
   readonly networks: Pick<NetworkPool, 'take'>;
+  /** Asked where the spec has limits. */
+  readonly cgroups?: CgroupMaker;
   /** /etc/resolv.conf for the host's network; a private one brings its own. */
   readonly resolvConf?: string;
   /** Called as soon as the container is being made, with the way to reach its command. */
@@ -65,6 +71,27 @@ const ENOSYS = 38;
 export async function runContainer(spec: ContainerSpec, io: ContainerIo): Promise<ContainerExit> {
   io.signal.throwIfAborted();
   const launcher = io.launcher ?? (await chooseLauncher());
+  const cgroup = makeCgroup(spec, io);
+  try {
+    return await runInCgroup(spec, io, { launcher, cgroup });
+  } finally {
+    await cgroup?.remove();
+  }
+}
+
+/** Throws LIMIT_UNAVAILABLE. */
+function makeCgroup({ limits }: ContainerSpec, { cgroups }: ContainerIo): StepCgroup | undefined {
+  if (limits === undefined) return undefined;
+  if (cgroups === undefined) throw new Error('Limits without anything that makes control groups');
+  return cgroups.make(limits);
+}
+
+interface Surroundings {
+  readonly launcher: Launcher;
+  readonly cgroup: StepCgroup | undefined;
+}
+
+async function runInCgroup(spec: ContainerSpec, io: ContainerIo, { launcher, cgroup }: Surroundings): Promise<ContainerExit> {
   const network = spec.network === 'private' ? await io.networks.take() : undefined;
   try {
     io.signal.throwIfAborted();
@@ -72,9 +99,11 @@ export async function runContainer(spec: ContainerSpec, io: ContainerIo): Promis
       resolvConf: network?.resolvConf ?? io.resolvConf ?? '',
       filter: spec.seccomp === 'default' ? seccompFilter(spec.capabilities) : new Uint8Array(),
       stdin: io.stdin === 'empty' ? 'empty' : 'pipe',
+      cgroups: cgroup?.join ?? [],
     });
+    const memory = watchMemory(cgroup);
     const end = await launchAndWait({ program, launcher, network }, io);
-    return exitOf(end, program.operations, spec);
+    return memory.explain(exitOf(end, program.operations, spec));
   } finally {
     network?.release();
   }

@@ -28,6 +28,7 @@ const NUMBERS = {
   pivot_root: [155, 41],
   ppoll: [271, 73],
   prctl: [157, 167],
+  prlimit64: [302, 261],
   read: [0, 63],
   seccomp: [317, 277],
   setdomainname: [171, 162],

@@ -7,7 +7,9 @@ import type { ContainerSpec, MountSpec } from '../../sandbox/container-spec.ts';
 import { hostFacts } from '../../sandbox/host-facts.ts';
 import { insecureLimits, insecureMounts } from '../../sandbox/insecure.ts';
 import { type HostEntry, hostsFile } from '../../sandbox/network/hosts-file.ts';
-import { type ContainerExit, runContainer } from '../../sandbox/run-container.ts';
+import type { ContainerResources } from '../../sandbox/resource-limits.ts';
+import { stepRlimits } from '../../sandbox/rlimits.ts';
+import { type ContainerExit, type ContainerIo, runContainer } from '../../sandbox/run-container.ts';
 import { makeMountStubs } from '../../snapshots/mount-stub.ts';
 import type { ActiveSnapshot } from '../../snapshots/snapshotter.ts';
 import type { FileTree } from '../../tree/file-tree.ts';
@@ -27,20 +29,21 @@ export interface ContainerCommand {
   /** `insecure`: with all that this process may do itself. By default `sandbox`. */
   readonly security?: 'sandbox' | 'insecure';
   readonly addHosts: readonly HostEntry[];
+  /** What it may use; by default as much as this process. */
+  readonly limits?: ContainerResources | undefined;
+  /** `none`: no process of it leaves a dump of its memory anywhere. By default what the caller of this process has set. */
+  readonly core?: 'none';
   /** Beside those that every container has. */
   readonly mounts?: readonly MountSpec[];
   readonly stdin: 'empty' | 'inherit';
   onOutput(stream: 'stdout' | 'stderr', data: Uint8Array): void;
+  onStart?: ContainerIo['onStart'];
 }
 
-type ContainerResources = Pick<BuildResources, 'snapshots' | 'networks' | 'signal'>;
+type RunningResources = Pick<BuildResources, 'snapshots' | 'networks' | 'cgroups' | 'signal'>;
 
 /** Runs the command to its end. What it changed stays in the snapshot; mount targets that were made for it do not. */
-export async function inContainer(
-  resources: ContainerResources,
-  active: ActiveSnapshot,
-  command: ContainerCommand,
-): Promise<ContainerExit> {
+export async function inContainer(resources: RunningResources, active: ActiveSnapshot, command: ContainerCommand): Promise<ContainerExit> {
   const { networks, signal, snapshots } = resources;
   refuseNul(command);
   using tree = snapshots.activeTree(active);
@@ -50,7 +53,9 @@ export async function inContainer(
   try {
     const take = async () => await networks().take();
     const resolvConf = command.network === 'host' ? hostResolvConf() : '';
-    return await runContainer(spec, { stdin: command.stdin, onOutput: command.onOutput, signal, networks: { take }, resolvConf });
+    const { stdin, onOutput, onStart } = command;
+    const io = { stdin, onOutput, signal, networks: { take }, cgroups: resources.cgroups(), resolvConf };
+    return await runContainer(spec, { ...io, ...(onStart === undefined ? {} : { onStart }) });
   } finally {
     stubs.remove();
   }
@@ -81,10 +86,11 @@ function hostResolvConf(): string {
   return existsSync('/etc/resolv.conf') ? readFileSync('/etc/resolv.conf', 'utf8') : '';
 }
 
-function stepMounts({ addHosts, network, security, mounts = [] }: ContainerCommand): MountSpec[] {
+function stepMounts({ addHosts, limits, network, security, mounts = [] }: ContainerCommand): MountSpec[] {
   const hosts: MountSpec = { kind: 'text', target: '/etc/hosts', text: hostsFile(DEFAULT_HOSTNAME, addHosts) };
   const resolver: MountSpec[] = network === 'none' ? [] : [{ kind: 'resolver', target: '/etc/resolv.conf' }];
-  const kernel = security === 'insecure' ? insecureMounts(hostFacts()) : defaultMounts(hostFacts());
+  const shm = limits?.shmBytes === undefined ? {} : { shmBytes: limits.shmBytes };
+  const kernel = security === 'insecure' ? insecureMounts(hostFacts(), shm) : defaultMounts(hostFacts(), shm);
   return [...kernel, ...[hosts, ...resolver, ...mounts].toSorted((a, b) => depthOf(a) - depthOf(b))];
 }
 
@@ -99,15 +105,17 @@ interface SpecParts {
   readonly tree: FileTree;
 }
 
-function containerSpec({ snapshots }: ContainerResources, active: ActiveSnapshot, { command, mounts, tree }: SpecParts): ContainerSpec {
+function containerSpec({ snapshots }: RunningResources, active: ActiveSnapshot, { command, mounts, tree }: SpecParts): ContainerSpec {
   const { uid, gid, groups, home } = lookUpUser(tree, command.user);
   const env = command.env.some((text) => text.startsWith('HOME=')) ? command.env : [...command.env, `HOME=${home}`];
+  const { rlimits } = stepRlimits(command.limits?.ulimits ?? [], command.core ?? 'caller');
   return {
     rootfs: snapshots.overlay(active),
     mounts,
-    process: { argv: command.argv, env, cwd: command.cwd, uid, gid, groups, umask: 0o022 },
+    process: { argv: command.argv, env, cwd: command.cwd, uid, gid, groups, umask: 0o022, rlimits },
     hostname: DEFAULT_HOSTNAME,
     ...(command.security === 'insecure' ? insecureLimits() : sandboxLimits(hostFacts())),
     network: command.network,
+    ...(command.limits === undefined ? {} : { limits: command.limits.cgroup }),
   };
 }

@@ -4,8 +4,10 @@ import type { BuildCache } from '../../cache/build-cache.ts';
 import type { StatIndex } from '../../cache/stat-index.ts';
 import type { Emit } from '../../events.ts';
 import type { Image } from '../../images/image.ts';
+import type { CgroupMaker } from '../../sandbox/cgroup/step-cgroup.ts';
 import type { HostEntry } from '../../sandbox/network/hosts-file.ts';
 import type { NetworkPool } from '../../sandbox/network/network-pool.ts';
+import type { ContainerResources } from '../../sandbox/resource-limits.ts';
 import type { Snapshotter } from '../../snapshots/snapshotter.ts';
 import type { Store } from '../../store/open-store.ts';
 import type { ByteString } from '../../tree/byte-string.ts';
@@ -23,6 +25,8 @@ export interface BuildResources {
   loadBase(source: ImageSource): Promise<Image>;
   /** Opened on the first step that wants a network. */
   networks(): NetworkPool;
+  /** Makes control groups for containers that have limits. */
+  cgroups(): CgroupMaker;
   readonly options: ExecuteOptions;
   readonly emit: Emit;
   readonly signal: AbortSignal;
@@ -60,6 +64,8 @@ export interface ExecuteOptions {
   readonly network: 'default' | 'none' | 'host';
   /** Lines of /etc/hosts beside its own. */
   readonly addHosts: readonly HostEntry[];
+  /** What each step may use. */
+  readonly limits: ContainerResources;
   /** At most this many steps run at once. */
   readonly limit: LimitFunction;
 }

@@ -38,7 +38,7 @@ interface Mounting {
 }
 
 /** Throws DOCKERFILE_SYNTAX, EXPANSION. */
-export function runMounts(run: StageRun, { instruction, sources, expand, cwd }: Mounting): RunMount {
+export function runMounts(run: StageRun, { instruction, sources, expand, cwd }: Mounting): RunMount & { readonly hasSecrets: boolean } {
   // What a mount reads from was resolved while planning.
   const parsed = instruction.mounts.map((text) => parseMount(text, expand));
   const mounts = parsed.map((mount, index) => {
@@ -48,7 +48,8 @@ export function runMounts(run: StageRun, { instruction, sources, expand, cwd }: 
   const caches = mounts.flatMap(({ mount, target, from }) => (mount.type === 'cache' ? [{ mount, target, from }] : []));
   const parts = mounts.flatMap(({ mount, ...place }) => (mount.type === 'cache' ? [] : [runMount(run, mount, place)]));
   const scripts = instruction.command.form === 'file' ? [scriptMount(instruction.command)] : [];
-  return together([...parts, ...(caches.length === 0 ? [] : [cacheMounts(run, caches)]), ...scripts]);
+  const hasSecrets = parsed.some(({ type }) => type === 'secret' || type === 'ssh');
+  return { ...together([...parts, ...(caches.length === 0 ? [] : [cacheMounts(run, caches)]), ...scripts]), hasSecrets };
 }
 
 export interface MountPlace {

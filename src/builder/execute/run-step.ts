@@ -6,6 +6,8 @@ import { formatPlatform, platformOf } from '../../oci/platform.ts';
 import { expandWord } from '../../parser/expand.ts';
 import type { RunInstruction } from '../../parser/instruction.ts';
 import type { MountSpec } from '../../sandbox/container-spec.ts';
+import type { ContainerResources } from '../../sandbox/resource-limits.ts';
+import type { ContainerExit } from '../../sandbox/run-container.ts';
 import { needRunnable } from '../../sandbox/runnable-architectures.ts';
 import type { ActiveSnapshot } from '../../snapshots/snapshotter.ts';
 import { setModeAt, setOwnerAt } from '../../sys/metadata.ts';
@@ -62,8 +64,10 @@ export async function runStep(run: StageRun, state: StageState, step: RunStep): 
         [...given].map(([name, value]) => `${name}=${value}`),
         open.env,
       );
+      // Its processes may have a secret in their memory, and so in a dump of it (core(5)).
+      const core = mount.hasSecrets ? { core: 'none' as const } : {};
       const root = statAt(active.upperFd, ROOT);
-      await runCommand(run, active, { argv, env: all, cwd, user, network, security, mounts: open.specs, step });
+      await runCommand(run, active, { argv, env: all, cwd, user, network, security, mounts: open.specs, step, ...core });
       restoreRoot(active, root);
     },
   });
@@ -85,6 +89,7 @@ interface Command {
   readonly network: StepNetworkMode;
   readonly security: 'sandbox' | 'insecure';
   readonly mounts: readonly MountSpec[];
+  readonly core?: 'none';
   readonly step: RunStep;
 }
 
@@ -99,13 +104,36 @@ async function runCommand(run: StageRun, active: ActiveSnapshot, { step, ...comm
   const end = await inContainer(resources, active, {
     ...command,
     addHosts: resources.options.addHosts,
+    limits: resources.options.limits,
     stdin: 'empty',
     onOutput: (stream, data) => resources.emit({ kind: 'step-output', step: step.label, stream, data }),
   });
   resources.signal.throwIfAborted();
+  if (end.outOfMemory !== undefined && end.exitCode !== 0) throw outOfMemory(end, step.label.text, resources.options.limits);
+  if (end.outOfMemory !== undefined) {
+    const message = `A process of ${step.label.text} was killed, out of memory (limit ${memoryOf(resources.options.limits)}), and the step went on`;
+    resources.emit({ kind: 'warning', message });
+  }
   if (end.signal !== undefined) throw new RunError(`${step.label.text} was killed with ${end.signal}`, { signal: end.signal });
   const { exitCode = 0 } = end;
   if (exitCode !== 0) throw new RunError(`${step.label.text} exited with code ${exitCode}`, { exitCode }, { hint: exitHint(exitCode) });
+}
+
+function outOfMemory(end: ContainerExit, text: string, limits: ContainerResources): RunError {
+  const { exitCode = 137, signal } = end;
+  const how = signal === undefined ? `exited with code ${exitCode}` : `was killed with ${signal}, exit code ${exitCode}`;
+  const ended = signal === undefined ? { exitCode } : { signal };
+  if (end.outOfMemory === 'machine') {
+    const hint = 'Something else may be what needs it: see the kernel’s log (dmesg). Fewer steps at once (--jobs) need less.';
+    return new RunError(`${text} ${how}: the machine, or the control group of tsbuild, ran out of memory`, ended, { hint });
+  }
+  return new RunError(`${text} ${how}: out of memory (limit ${memoryOf(limits)})`, ended, {
+    hint: 'Give it more with --memory, or let it do less at once.',
+  });
+}
+
+function memoryOf({ cgroup }: ContainerResources): string {
+  return `${Number(((cgroup.memory ?? 0) / 2 ** 20).toFixed(1))} MiB`;
 }
 
 /** What shells mean by their own codes (POSIX "Exit Status for Commands"). */

@@ -5,6 +5,7 @@ import { answer, callOf } from '../call.ts';
 import type { Flags, Invocation } from '../command-table.ts';
 import { entitlementOf } from '../entitlement.ts';
 import { keyValues } from '../key-values.ts';
+import { limitsOf } from '../resource-flags.ts';
 import { secretsOf } from '../secret-flag.ts';
 import { sshOf } from '../ssh-flag.ts';
 import { printResult } from '../terminal.ts';
@@ -36,6 +37,7 @@ function choices(flags: Flags, env: Readonly<Record<string, string | undefined>>
     ssh: sshOf(flags.ssh ?? [], env),
     secrets: secretsOf(flags.secret ?? [], env),
     jobs: jobsOf(flags.jobs),
+    limits: limitsOf(flags),
     network: flags.network as BuildOptions['network'],
   };
 }

@@ -1,0 +1,111 @@
+/**
+ * Which control groups this process has made: one file each in the state directory, held by flock, with a path a line. A file
+ * that can be locked belongs to nobody that lives; then its groups are empty or about to be, and the next command removes them.
+ */
+import { randomBytes } from 'node:crypto';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  statfsSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { lockFile } from '../../sys/lock.ts';
+
+export interface CgroupRecord {
+  /** Unguessable, and so nobody else's: a name for the groups. */
+  readonly id: string;
+  /** Before a group is made. */
+  add(path: string): void;
+  /** All groups are gone: so is the record. */
+  remove(): void;
+  /** Leaves what is still there to the next command. */
+  abandon(): void;
+}
+
+const CGROUP_MAGIC: readonly number[] = [0x27e0eb, 0x63677270]; // linux/magic.h: cgroup, cgroup2
+const NEW = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+
+/** A record without groups in `directory`, which is made where it is not there. */
+export function openRecord(directory: string): CgroupRecord {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  for (;;) {
+    const id = randomBytes(8).toString('hex');
+    const path = join(directory, id);
+    const fd = openSync(path, NEW, 0o600);
+    // Between open and flock the next command may have taken it for a dead one's.
+    if (!lockFile(fd, 'exclusive', 'try') || fstatSync(fd).nlink === 0) {
+      closeSync(fd);
+      continue;
+    }
+    return {
+      id,
+      add: (group) => void writeSync(fd, `${group}\n`),
+      remove() {
+        unlinkSync(path);
+        closeSync(fd);
+      },
+      abandon: () => closeSync(fd),
+    };
+  }
+}
+
+/** Removes the control groups of processes that have died. Costs one look at a directory where there are none. */
+export function removeDeadCgroups(directory: string): void {
+  for (const name of namesIn(directory)) {
+    const path = join(directory, name);
+    let fd: number;
+    try {
+      fd = openSync(path, constants.O_RDWR | constants.O_NOFOLLOW);
+    } catch (error) {
+      if (hasCode(error, 'ENOENT')) continue;
+      throw error;
+    }
+    try {
+      if (!lockFile(fd, 'exclusive', 'try')) continue;
+      const groups = readFileSync(path, 'utf8').split('\n').slice(0, -1).reverse();
+      if (groups.every(removeGroup)) unlinkSync(path);
+    } finally {
+      closeSync(fd);
+    }
+  }
+}
+
+/** With the groups that were made inside it. False while a process is in it; one that is not there, or no group, is removed already. */
+export function removeGroup(path: string): boolean {
+  try {
+    if (!CGROUP_MAGIC.includes(statfsSync(path).type)) return true;
+    rmdirSync(path);
+    return true;
+  } catch (error) {
+    if (hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR')) return true;
+    if (!hasCode(error, 'EBUSY') && !hasCode(error, 'ENOTEMPTY')) throw error;
+  }
+  return removeInner(path);
+}
+
+function removeInner(path: string): boolean {
+  const inner = readdirSync(path, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  if (inner.length === 0 || !inner.every(({ name }) => removeGroup(join(path, name)))) return false;
+  return removeGroup(path);
+}
+
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return [];
+    throw error;
+  }
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && (error as NodeJS.ErrnoException).code === code;
+}

@@ -5,6 +5,7 @@ import { mountOperations } from './mount-operations.ts';
 import { pathOperations } from './proc-path-operations.ts';
 import { emptyStdin, finishOperations, identityOperations, startOperations } from './process-operations.ts';
 import { enterRootOperations, rootOperations } from './root-operations.ts';
+import { terminalOperations } from './terminal-operations.ts';
 
 /** What is known only when the container starts. */
 export interface ContainerInputs {
@@ -27,10 +28,12 @@ export interface ContainerProgram {
    * be killed with it.
    */
   readonly memory: 'shared' | 'copied';
+  /** The standard streams are a terminal, whose master comes through the socket in the role `terminal`. */
+  readonly hasTerminal: boolean;
 }
 
-/** The child's descriptor roles. `netns` is there where the network is private. */
-export type InputRole = 'stdin' | 'stdout' | 'stderr' | 'status' | 'init' | 'netns';
+/** The child's descriptor roles. `netns` is there where the network is private, `terminal` where the command has one. */
+export type InputRole = 'stdin' | 'stdout' | 'stderr' | 'status' | 'init' | 'netns' | 'terminal';
 
 const CLONE_NEWNS = 0x00020000;
 const CLONE_NEWCGROUP = 0x02000000;
@@ -47,14 +50,20 @@ export function containerProgram(spec: ContainerSpec, inputs: ContainerInputs): 
     ...rootOperations(spec),
     ...spec.mounts.flatMap((mount, index) => mountOperations(mount, { index, resolvConf: inputs.resolvConf })),
     ...pathOperations(spec),
-    ...(inputs.stdin === 'empty' ? emptyStdin() : []),
+    ...standardStreams(spec, inputs),
     ...enterRootOperations(),
     ...identityOperations(spec, inputs.filter),
     ...finishOperations(spec),
   ];
   // A cgroup namespace shows the group that its maker is in: with a group of its own the child makes it itself, once it is there.
   const namespaces = cgroups.length === 0 ? namespaceFlags(spec) : namespaceFlags(spec) & ~CLONE_NEWCGROUP;
-  return { namespaces, operations, memory: cgroups.length === 0 ? 'shared' : 'copied' };
+  const hasTerminal = spec.process.terminal !== undefined;
+  return { namespaces, operations, memory: cgroups.length === 0 ? 'shared' : 'copied', hasTerminal };
+}
+
+function standardStreams(spec: ContainerSpec, { stdin }: ContainerInputs): Operation[] {
+  if (spec.process.terminal !== undefined) return terminalOperations(spec, spec.process.terminal);
+  return stdin === 'empty' ? emptyStdin() : [];
 }
 
 function namespaceFlags(spec: ContainerSpec): number {

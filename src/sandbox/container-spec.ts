@@ -112,6 +112,13 @@ export interface ProcessSpec {
   readonly umask: number;
   /** Those that differ from the caller's; none is above the caller's hard limit. */
   readonly rlimits?: readonly Rlimit[];
+  /** The command's standard streams are a terminal of the container's own, of this size at first; otherwise pipes. */
+  readonly terminal?: TerminalSize;
+}
+
+export interface TerminalSize {
+  readonly columns: number;
+  readonly rows: number;
 }
 
 export interface MaskedPath {

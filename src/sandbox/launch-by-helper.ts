@@ -11,7 +11,7 @@ import type { ContainerProgram } from './container-program.ts';
 import type { Launch, LaunchInputs } from './launcher.ts';
 
 /** The helper's descriptors from 0 on; launch-helper.ts knows them. 3 is the program. */
-const ROLES = ['stdin', 'stdout', 'stderr', 'program', 'status', 'init', 'netns'] as const;
+const ROLES = ['stdin', 'stdout', 'stderr', 'program', 'status', 'init', 'netns', 'terminal'] as const;
 
 export function launchByHelper(program: ContainerProgram, inputs: LaunchInputs): Launch {
   const file = makeMemoryFile('tsbuild-program', Buffer.from(JSON.stringify(program)));

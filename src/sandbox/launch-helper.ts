@@ -4,7 +4,8 @@
  *   outer   takes on a new PID namespace for its children, starts itself again in it, tells tsbuild the child's PID, waits
  *   inner   is PID 1 there: leaves the other namespaces, walks the program, and executes PID 1 proper in its own place
  *
- * Descriptors: 0-2 the step's, 3 the program, 4 the socket to tsbuild, 5 the file of PID 1, 6 the network namespace.
+ * Descriptors: 0-2 the step's, 3 the program, 4 the socket to tsbuild, 5 the file of PID 1, 6 the network namespace,
+ * 7 a socket that takes the terminal.
  */
 import { spawn } from 'node:child_process';
 import { fstatSync, readSync, writeSync } from 'node:fs';
@@ -22,6 +23,7 @@ const INPUTS: ReadonlyMap<string, number> = new Map([
   ['status', STATUS_FD],
   ['init', 5],
   ['netns', 6],
+  ['terminal', 7],
 ]);
 const CLONE_NEWPID = 0x20000000;
 /** The index of a failure that no operation of the program stands for: unshare itself. */
@@ -40,7 +42,7 @@ function outer(): void {
     return;
   }
   const script = process.argv[1] ?? '';
-  const child = spawn(process.execPath, [script, 'inner'], { stdio: ['inherit', 'inherit', 'inherit', 3, 4, 5, 6], env: {}, cwd: '/' });
+  const child = spawn(process.execPath, [script, 'inner'], { stdio: ['inherit', 'inherit', 'inherit', 3, 4, 5, 6, 7], env: {}, cwd: '/' });
   child.once('error', (error: NodeJS.ErrnoException) => fail(UNSHARE_FAILED, Math.abs(error.errno ?? 1)));
   if (child.pid !== undefined) writeSync(STATUS_FD, encodeChild(child.pid));
 }

@@ -37,14 +37,15 @@ const ENOSYS = 38;
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** First of all: die with tsbuild, be in the step's control groups (files to write to), hold nothing of the caller's beyond the exec, and move to the step's network. */
-export function startOperations({ network }: ContainerSpec, cgroups: readonly string[]): Operation[] {
+export function startOperations({ network, process }: ContainerSpec, cgroups: readonly string[]): Operation[] {
+  const others = ['init', ...(network === 'private' ? ['netns'] : []), ...(process.terminal === undefined ? [] : ['terminal'])];
   return [
     dieWithParent(),
     ...cgroups.flatMap(joinCgroup),
     ...(cgroups.length === 0 ? [] : [ownCgroupNamespace()]),
     { syscall: 'umask', arguments: [0], subject: '0' },
     { syscall: 'setsid', arguments: [], subject: 'of PID 1' },
-    ...descriptorOperations(network === 'private' ? ['init', 'netns'] : ['init']),
+    ...descriptorOperations(others),
     ...(network === 'private' ? [joinNetwork()] : network === 'none' ? loopbackUp() : []),
   ];
 }

@@ -19,6 +19,7 @@ import { watchMemory } from './out-of-memory.ts';
 import { defaultFilter } from './seccomp/default-filter.ts';
 import { decodeMessages, type StatusMessage } from './status-message.ts';
 import { type OutputStream, openStepStdio } from './step-stdio.ts';
+import { openTerminalStdio, type TerminalResizes } from './terminal-stdio.ts';
 
 /** How the command ended; exactly one is set. `signal` is a name such as `SIGKILL`. */
 export interface ContainerExit {
@@ -29,8 +30,10 @@ export interface ContainerExit {
 }
 
 export interface ContainerIo {
-  /** `inherit` copies this process's standard input to the step through a pipe. */
+  /** `inherit` copies this process's standard input to the step through a pipe, or to its terminal. */
   readonly stdin: 'empty' | 'inherit';
+  /** Where the spec gives the command a terminal: tells how its size changes. What comes out of it is `stdout`. */
+  readonly resizes?: TerminalResizes | undefined;
   /** Called in order per stream, with bytes as they come. */
   onOutput(stream: OutputStream, data: Uint8Array): void;
   /** Kills the container. */
@@ -43,6 +46,8 @@ export interface ContainerIo {
   readonly resolvConf?: string;
   /** Called as soon as the container is being made, with the way to reach its command. */
   onStart?(command: RunningCommand): void;
+  /** Called when the command itself has been executed; never where it cannot be. */
+  onStarted?(): void;
   /** For tests; otherwise the engine or, where that cannot run, the helper. */
   readonly launcher?: Launcher;
 }
@@ -117,7 +122,8 @@ interface Start {
 
 /** The first message that tells an end; none if PID 1 itself was killed. */
 async function launchAndWait({ program, launcher, network }: Start, io: ContainerIo): Promise<StatusMessage | undefined> {
-  const stdio = openStepStdio(io.stdin, (stream, data) => io.onOutput(stream, data));
+  const { hasTerminal } = program;
+  const stdio = hasTerminal ? openTerminalStdio(io) : openStepStdio(io.stdin, (stream, data) => io.onOutput(stream, data));
   const status = openStatus();
   const onAbort = () => launch?.kill();
   let launch: Launch | undefined;
@@ -127,7 +133,8 @@ async function launchAndWait({ program, launcher, network }: Start, io: Containe
     launch = launcher(program, inputs);
     io.signal.addEventListener('abort', onAbort, { once: true });
     stdio.releaseInputs();
-    status.follow(launch);
+    stdio.started();
+    status.follow(launch, () => io.onStarted?.());
     io.onStart?.({ signal: (name, to = 'command') => status.send(constants.signals[name] + (to === 'group' ? GROUP : 0)) });
     await launch.ended;
     await Promise.all([stdio.drain(DRAIN_MS), status.ended]);
@@ -145,7 +152,7 @@ interface Status {
   readonly theirs: number;
   readonly ended: Promise<void>;
   /** Starts reading; closes our copy of the container's end. */
-  follow(launch: Launch): void;
+  follow(launch: Launch, onStarted: () => void): void;
   /** One byte to PID 1. */
   send(byte: number): void;
   end(): StatusMessage | undefined;
@@ -165,7 +172,7 @@ function openStatus(): Status {
   return {
     theirs: pair.theirs,
     ended: new Promise((resolve) => socket.once('close', () => resolve())),
-    follow(launch) {
+    follow(launch, onStarted) {
       release();
       socket.on('error', () => undefined); // ECONNRESET where PID 1 was killed: 'close' follows
       socket.on('data', (chunk: Buffer) => {
@@ -174,6 +181,7 @@ function openStatus(): Status {
         pending = pending.subarray(whole.length * 12);
         messages.push(...whole);
         for (const message of whole) {
+          if (message.kind === 'started' && !messages.some(({ kind }) => kind === 'not started')) onStarted();
           if (message.kind === 'child') launch.adopt(message.pid);
           if (message.kind === 'operation failed') launch.kill();
         }
@@ -182,12 +190,16 @@ function openStatus(): Status {
     send(byte) {
       if (!socket.destroyed) socket.write(Buffer.of(byte));
     },
-    end: () => messages.find((message) => message.kind !== 'child'),
+    end: () => messages.find(tellsEnd),
     close() {
       release();
       socket.destroy();
     },
   };
+}
+
+function tellsEnd({ kind }: StatusMessage): boolean {
+  return kind !== 'child' && kind !== 'started';
 }
 
 function exitOf(end: StatusMessage | undefined, operations: readonly Operation[], spec: ContainerSpec): ContainerExit {
@@ -203,7 +215,8 @@ function exitOf(end: StatusMessage | undefined, operations: readonly Operation[]
       if (end.errno === E2BIG && operations[end.index]?.syscall === 'execveat') throw notStarted(spec, E2BIG);
       throw operationFailed(operations[end.index], end.errno);
     case 'child':
-      throw new Error('A child is no end');
+    case 'started':
+      throw new Error(`Not an end: ${end.kind}`);
   }
 }
 
@@ -213,7 +226,8 @@ function notStarted({ process }: ContainerSpec, errno: number): TsbuildError {
   const tooLong = 'its arguments and environment are longer than the kernel takes (E2BIG)';
   const reason = errno === ENOENT ? missing : errno === E2BIG ? tooLong : errnoName(errno);
   const hint = errno === ENOENT ? { hint: 'Install it in an earlier step, or start FROM an image that has it.' } : {};
-  return new TsbuildError('RUN_NOT_STARTED', `Cannot start ${JSON.stringify(name.slice(0, 200))}: ${reason}`, hint);
+  const cause = new SyscallError('execve', name, errnoName(errno));
+  return new TsbuildError('RUN_NOT_STARTED', `Cannot start ${JSON.stringify(name.slice(0, 200))}: ${reason}`, { ...hint, cause });
 }
 
 /** No operation: the helper could not make the namespaces. */

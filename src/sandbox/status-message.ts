@@ -3,16 +3,17 @@
  *
  *   child, before exec:     operation failed {index, errno}          launch.c or launch-helper.ts
  *   helper process:         child {pid}                              launch-helper.ts only
- *   PID 1:                  not started {errno} | exited {code} | killed {signal}      init.c
+ *   PID 1:                  not started {errno} | started, then exited {code} | killed {signal}      init.c
  *
- * The first of them that is not `child` says how the step ended; what follows it repeats the news.
+ * The first of them that tells an end says how the step ended; what follows it repeats the news, or is `started` of a command that was not.
  */
 export type StatusMessage =
   | { readonly kind: 'operation failed'; readonly index: number; readonly errno: number }
   | { readonly kind: 'not started'; readonly errno: number }
   | { readonly kind: 'exited'; readonly exitCode: number }
   | { readonly kind: 'killed'; readonly signal: number }
-  | { readonly kind: 'child'; readonly pid: number };
+  | { readonly kind: 'child'; readonly pid: number }
+  | { readonly kind: 'started' };
 
 const MESSAGE_BYTES = 12;
 
@@ -49,5 +50,6 @@ function decodeMessage(bytes: Buffer): StatusMessage {
   if (kind === 3) return { kind: 'exited', exitCode: value };
   if (kind === 4) return { kind: 'killed', signal: value };
   if (kind === 5) return { kind: 'child', pid: value };
+  if (kind === 6) return { kind: 'started' };
   throw new Error(`Unknown message ${kind} from the container`);
 }

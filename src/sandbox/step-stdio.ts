@@ -7,9 +7,11 @@ export type OutputStream = 'stdout' | 'stderr';
 
 export interface StepStdio {
   /** Roles of the child's descriptors: `stdout`, `stderr`, and `stdin` (without a pipe it is a stand-in that the program replaces). */
-  readonly inputs: ReadonlyMap<'stdin' | 'stdout' | 'stderr', number>;
+  readonly inputs: ReadonlyMap<'stdin' | 'stdout' | 'stderr' | 'terminal', number>;
   /** Closes this process's copies of the child's ends, so that the streams can end; once it is started, or failed to. */
   releaseInputs(): void;
+  /** The container is being made. */
+  started(): void;
   /** Resolves when both outputs have ended, or after `graceMs`: a process outside may have been handed the pipe. */
   drain(graceMs: number): Promise<void>;
   close(): void;
@@ -37,20 +39,24 @@ export function openStepStdio(stdin: 'empty' | 'inherit', onOutput: (stream: Out
       for (const fd of theirs) closeSync(fd);
       theirs = [];
     },
-    async drain(graceMs) {
-      let timer: NodeJS.Timeout | undefined;
-      const grace = new Promise<void>((resolve) => {
-        timer = setTimeout(resolve, graceMs);
-      });
-      await Promise.race([ended, grace]);
-      clearTimeout(timer);
-    },
+    started() {},
+    drain: (graceMs) => within(graceMs, ended),
     close() {
       this.releaseInputs();
       feed?.stop();
       for (const { socket } of outputs) socket.destroy();
     },
   };
+}
+
+/** Resolves with `ended`, or after so long. */
+export async function within(ms: number, ended: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const grace = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([ended, grace]);
+  clearTimeout(timer);
 }
 
 function readFrom(fd: number): Socket {

@@ -46,7 +46,7 @@ export function pidfdSendSignal(pidfd: number, signal: NodeJS.Signals): void {
 /** Waits for a child without a thread or a blocking call, reaps it, and closes the pidfd. */
 export async function waitPidfd(pidfd: number): Promise<ProcessEnd> {
   try {
-    await readable(pidfd);
+    await untilReadable(pidfd);
     return reap(pidfd);
   } finally {
     closeSync(pidfd);
@@ -75,7 +75,8 @@ export function unshare(namespaces: number): number {
   return -Math.min(0, invoke(unshareCall, namespaces));
 }
 
-function readable(fd: number): Promise<void> {
+/** Resolves when there is something to read, or an end; takes no thread. */
+export function untilReadable(fd: number): Promise<void> {
   return new Promise((resolve) => {
     const handle = koffi().node.poll(fd, { readable: true }, () => {
       handle.stop();

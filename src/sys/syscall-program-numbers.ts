@@ -31,6 +31,7 @@ const NUMBERS = {
   prlimit64: [302, 261],
   read: [0, 63],
   seccomp: [317, 277],
+  sendmsg: [46, 211],
   setdomainname: [171, 162],
   setgroups: [116, 159],
   sethostname: [170, 161],

@@ -15,6 +15,8 @@ export type Argument =
   | { readonly bytes: string }
   /** A struct sock_fprog around an array of struct sock_filter, base64. */
   | { readonly filter: string }
+  /** A struct msghdr that passes this descriptor. */
+  | { readonly descriptor: number }
   /** That many zero bytes, for the kernel to write to. */
   | { readonly space: number }
   /** What the operation with this `as` returned. */
@@ -42,6 +44,10 @@ const OPERATION_BYTES = 96;
 const CHECK_RESULT = 1;
 const CHECK_FIRST_BYTE = 2;
 const IGNORED_MAX = 4;
+const SOL_SOCKET = 1;
+const SCM_RIGHTS = 1;
+/** CMSG_SPACE(sizeof(int)); CMSG_LEN is four less. */
+const CONTROL_BYTES = 24;
 
 /** Where a program's bytes will be: everything that it points to has an address before it is written. */
 export interface Layout {
@@ -106,6 +112,7 @@ function argumentValue(argument: Argument, { pool, results, inputs }: Names): nu
   if ('texts' in argument) return pool.addTexts(argument.texts);
   if ('bytes' in argument) return pool.add(Buffer.from(argument.bytes, 'base64'));
   if ('filter' in argument) return pool.addFilter(Buffer.from(argument.filter, 'base64'));
+  if ('descriptor' in argument) return pool.addDescriptorMessage(argument.descriptor);
   if ('space' in argument) return pool.addSpace(argument.space);
   if ('result' in argument) return known(results, argument.result);
   return known(inputs, argument.input);
@@ -182,6 +189,24 @@ class DataPool {
     header.writeUInt16LE(filter.length / 8, 0);
     writeWord(header, this.add(filter), 8);
     return this.add(header);
+  }
+
+  /** One byte and SCM_RIGHTS: sendmsg(2), cmsg(3), unix(7). */
+  addDescriptorMessage(descriptor: number): number {
+    const vector = Buffer.alloc(16);
+    writeWord(vector, this.addSpace(1), 0);
+    writeWord(vector, 1, 8);
+    const control = Buffer.alloc(CONTROL_BYTES);
+    writeWord(control, CONTROL_BYTES - 4, 0);
+    control.writeInt32LE(SOL_SOCKET, 8);
+    control.writeInt32LE(SCM_RIGHTS, 12);
+    control.writeInt32LE(descriptor, 16);
+    const message = Buffer.alloc(56);
+    writeWord(message, this.add(vector), 16);
+    writeWord(message, 1, 24);
+    writeWord(message, this.add(control), 32);
+    writeWord(message, CONTROL_BYTES, 40);
+    return this.add(message);
   }
 
   bytes(): Buffer {

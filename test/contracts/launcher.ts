@@ -8,7 +8,7 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ContainerSpec } from '../../src/sandbox/container-spec.ts';
 import type { Launcher } from '../../src/sandbox/launcher.ts';
-import type { RunningCommand } from '../../src/sandbox/run-container.ts';
+import type { ContainerIo, RunningCommand } from '../../src/sandbox/run-container.ts';
 import { dumpable } from '../../src/sys/process.ts';
 import { type Box, makeBox, type Outcome, run } from '../sandbox/_busybox.ts';
 
@@ -148,6 +148,37 @@ export function launcherContract(name: string, load: () => Promise<Launcher>): v
     it('delivers all output in order', async () => {
       const { stdout } = await step('seq 1 100000');
       assert.equal(stdout, Array.from({ length: 100_000 }, (_, index) => `${index + 1}\n`).join(''));
+    });
+
+    it('gives the command a terminal of the container’s own, and no caller’s', async () => {
+      const terminal = { columns: 81, rows: 23 };
+      const script =
+        'test -t 0 && test -t 1 && test -t 2 && readlink /proc/self/fd/0; stat -c %u:%g:%a /dev/pts/0; stty size; ls -1 /proc/self/fd; : > /dev/tty && echo controlling; stat -c %t:%T /dev/console';
+      const { stdout, exitCode } = await step(script, { process: { terminal, uid: 1000, gid: 1000, groups: [1000] } });
+      assert.equal(exitCode, 0);
+      assert.equal(stdout.replaceAll('\r\n', ' '), '/dev/pts/0 1000:5:620 23 81 0 1 2 3 controlling 88:0 ');
+    });
+
+    it('tells the size of the terminal when it changes', async () => {
+      let resize: ((size: { columns: number; rows: number }) => void) | undefined;
+      const io: Partial<ContainerIo> = {
+        resizes: (listener) => {
+          resize = listener;
+          return () => undefined;
+        },
+        onStarted: () => void sleep(200).then(() => resize?.({ columns: 100, rows: 40 })),
+      };
+      const script = 'trap "stty size; exit 3" WINCH; while :; do sleep 0.05; done';
+      assert.deepEqual(await step(script, { process: { terminal: { columns: 80, rows: 24 } }, io }), {
+        ...{ exitCode: 3, stdout: '40 100\r\n', stderr: '' },
+      });
+    });
+
+    it('says when the command has been executed, and only then', async () => {
+      const told: string[] = [];
+      await step(['true'], { io: { onStarted: () => told.push('true') } });
+      await assert.rejects(step(['missing'], { io: { onStarted: () => told.push('missing') } }), { code: 'ERR_TSBUILD_RUN_NOT_STARTED' });
+      assert.deepEqual(told, ['true']);
     });
 
     it('gives SIGPIPE its meaning back', async () => {

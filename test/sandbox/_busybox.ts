@@ -9,7 +9,7 @@ import type { ContainerExit, ContainerIo } from '../../src/sandbox/run-container
 import { runContainer } from '../../src/sandbox/run-container.ts';
 
 const APPLETS =
-  'sh ls cat true false sleep env id pwd readlink grep yes head mount mknod dd echo setsid kill stat touch hostname wc tr mkdir ln dirname test seq ps chmod sort nproc ip ping umount cut find';
+  'sh ls cat true false sleep env id pwd readlink grep yes head mount mknod dd echo setsid kill stat touch hostname wc tr mkdir ln dirname test seq ps chmod sort nproc ip ping umount cut find stty';
 
 export interface Box {
   readonly directory: string;

@@ -4,8 +4,8 @@
  *
  *   init NAME COUNT CANDIDATE... ARGUMENT...     fd 3: a socket to tsbuild
  *
- * It starts the command (the first CANDIDATE that can be executed), reaps orphans, reports how the command ended as one
- * struct message, and exits; the PID namespace, and whatever the command left running, ends with it. It also ends when
+ * It starts the command (the first CANDIDATE that can be executed), reports that as a struct message, reaps orphans, reports
+ * how the command ended as another one, and exits; the PID namespace, and whatever the command left running, ends with it. It also ends when
  * tsbuild does: the other end of fd 3 is closed then. PR_SET_PDEATHSIG says the same, but has a gap before it is set.
  * Bytes that tsbuild writes to fd 3 are signals for the command: N, or 128 + N for its whole process group.
  */
@@ -13,6 +13,7 @@
 
 enum { STATUS = 3, GROUP = 128, CLD_SIGNAL = 17, SIGNAL_COUNT = 64, SIGNAL_SET_BYTES = 8, SIG_SETMASK = 2 };
 enum { F_SETFD = 2, FD_CLOEXEC = 1, SFD_CLOEXEC = 02000000, SFD_NONBLOCK = 04000 };
+enum { CLONE_VFORK = 0x4000, TIOCSCTTY = 0x540E };
 enum { PR_SET_DUMPABLE = 4, PR_SET_NAME = 15, WNOHANG = 1, EINTR = 4, ENOENT = 2, EACCES = 13, ENOTDIR = 20 };
 enum { POLLIN = 1, POLLERR = 8, POLLHUP = 16 };
 
@@ -44,6 +45,7 @@ __attribute__((noreturn)) static void start(char **candidates, char **argv, char
     syscall4(__NR_rt_sigaction, number, &action, 0, SIGNAL_SET_BYTES);
   }
   syscall0(__NR_setsid);
+  syscall3(__NR_ioctl, 0, TIOCSCTTY, 0); /* where standard input is a terminal, the container's own */
   unsigned long none = 0;
   syscall4(__NR_rt_sigprocmask, SIG_SETMASK, &none, 0, SIGNAL_SET_BYTES);
   long error = ENOENT;
@@ -96,12 +98,14 @@ __attribute__((noreturn, used)) static void init(long *stack) {
   unsigned long all = ~0UL, child_ended = 1UL << (CLD_SIGNAL - 1);
   syscall4(__NR_rt_sigprocmask, SIG_SETMASK, &all, 0, SIGNAL_SET_BYTES);
   long signals = syscall4(__NR_signalfd4, -1, &child_ended, SIGNAL_SET_BYTES, SFD_CLOEXEC | SFD_NONBLOCK);
-  long command = syscall5(__NR_clone, CLD_SIGNAL, 0, 0, 0, 0);
+  /* Returns when the child has executed the command, or has ended. */
+  long command = syscall5(__NR_clone, CLD_SIGNAL | CLONE_VFORK, 0, 0, 0, 0);
   if (command == 0) start(argv + 2, argv + 2 + count, environment);
   if (command < 0 || signals < 0) {
     report(KIND_NOT_STARTED, (int)-(command < 0 ? command : signals));
     finish(127);
   }
+  report(KIND_STARTED, 0);
   for (;;) {
     struct poll_request requests[2] = {{STATUS, POLLIN, 0}, {(int)signals, POLLIN, 0}};
     syscall5(__NR_ppoll, requests, 2, 0, 0, SIGNAL_SET_BYTES);

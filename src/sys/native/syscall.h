@@ -43,6 +43,6 @@ struct message {
   int value;         /* index of the operation, errno, exit code or signal */
   int detail;        /* errno of the operation */
 };
-enum { KIND_OPERATION_FAILED = 1, KIND_NOT_STARTED = 2, KIND_EXITED = 3, KIND_KILLED = 4 };
+enum { KIND_OPERATION_FAILED = 1, KIND_NOT_STARTED = 2, KIND_EXITED = 3, KIND_KILLED = 4, KIND_STARTED = 6 };
 
 #endif

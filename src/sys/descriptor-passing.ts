@@ -1,0 +1,37 @@
+/** A descriptor out of a socket: recvmsg(2) with SCM_RIGHTS, unix(7). */
+import { SyscallError } from '../errors.ts';
+import { errnoName, invoke } from './errno.ts';
+import { bind } from './libc.ts';
+import { Memory } from './memory.ts';
+
+const MSG_DONTWAIT = 0x40;
+const MSG_CMSG_CLOEXEC = 0x4000_0000;
+const SOL_SOCKET = 1;
+const SCM_RIGHTS = 1;
+/** Where the parts of the message lie: struct msghdr, struct iovec, one byte, struct cmsghdr with one descriptor. */
+const AT = { message: 0, vector: 64, data: 96, control: 128 } as const;
+const CONTROL_BYTES = 24;
+
+const recvmsg = bind('long recvmsg(int fd, uintptr_t message, int flags)');
+
+/** The one that was sent with the next byte, close-on-exec; undefined at the end. Never waits. */
+export function receiveDescriptor(socket: number): number | undefined {
+  using memory = new Memory(AT.control + CONTROL_BYTES);
+  const header = Buffer.alloc(56);
+  header.writeBigUInt64LE(memory.address + BigInt(AT.vector), 16);
+  header.writeBigUInt64LE(1n, 24);
+  header.writeBigUInt64LE(memory.address + BigInt(AT.control), 32);
+  header.writeBigUInt64LE(BigInt(CONTROL_BYTES), 40);
+  memory.write(AT.message, header);
+  const vector = Buffer.alloc(16);
+  vector.writeBigUInt64LE(memory.address + BigInt(AT.data), 0);
+  vector.writeBigUInt64LE(1n, 8);
+  memory.write(AT.vector, vector);
+  const result = invoke(recvmsg, socket, memory.address, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  if (result < 0) throw new SyscallError('recvmsg', 'a descriptor', errnoName(-result));
+  if (result === 0) return undefined;
+  const control = memory.read(AT.control, CONTROL_BYTES);
+  const isDescriptor = control.readInt32LE(8) === SOL_SOCKET && control.readInt32LE(12) === SCM_RIGHTS;
+  if (!isDescriptor) throw new Error('A message without a descriptor');
+  return control.readInt32LE(16);
+}

@@ -3,7 +3,7 @@ import type { Operation } from '../sys/syscall-program.ts';
 import type { ContainerSpec } from './container-spec.ts';
 import { mountOperations } from './mount-operations.ts';
 import { pathOperations } from './proc-path-operations.ts';
-import { emptyStdin, finishOperations, identityOperations, startOperations } from './process-operations.ts';
+import { emptyStdin, finishOperations, identityOperations, ownStreams, startOperations } from './process-operations.ts';
 import { enterRootOperations, rootOperations } from './root-operations.ts';
 import { terminalOperations } from './terminal-operations.ts';
 
@@ -63,7 +63,7 @@ export function containerProgram(spec: ContainerSpec, inputs: ContainerInputs): 
 
 function standardStreams(spec: ContainerSpec, { stdin }: ContainerInputs): Operation[] {
   if (spec.process.terminal !== undefined) return terminalOperations(spec, spec.process.terminal);
-  return stdin === 'empty' ? emptyStdin() : [];
+  return [...(stdin === 'empty' ? emptyStdin() : []), ...ownStreams(spec.process.uid, stdin)];
 }
 
 function namespaceFlags(spec: ContainerSpec): number {

@@ -32,7 +32,10 @@ const O_CLOEXEC = 0o2000000;
 const O_PATH = 0o10000000;
 const RESOLVE_NO_MAGICLINKS_IN_ROOT = 18;
 const PATH_BYTES_MAX = 4096;
+const EPERM = 1;
 const EINVAL = 22;
+const EROFS = 30;
+const KEEP_GROUP = -1;
 const ENOSYS = 38;
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
@@ -97,6 +100,18 @@ export function emptyStdin(): Operation[] {
     { syscall: 'openat', arguments: [SCRATCH, { text: 'null' }, O_CLOEXEC], subject: 'the null device', as: 'null' },
     { syscall: 'dup3', arguments: [{ result: 'null' }, 0, 0], subject: 'the null device to 0' },
   ];
+}
+
+/** Whoever runs the command may open /dev/stdout by its name, as with runc; the null device stays root's. Not every stream has an owner. */
+export function ownStreams(uid: number, stdin: 'empty' | 'pipe'): Operation[] {
+  const streams = stdin === 'pipe' ? [0, 1, 2] : [1, 2];
+  if (uid === 0) return [];
+  return streams.map((fd) => ({
+    syscall: 'fchown',
+    arguments: [fd, uid, KEEP_GROUP],
+    subject: `descriptor ${fd} to ${uid}`,
+    ignore: [EPERM, EINVAL, EROFS],
+  }));
 }
 
 /** As execvp(3): a name without a slash is looked for along PATH of the step's environment. */

@@ -145,6 +145,15 @@ export function launcherContract(name: string, load: () => Promise<Launcher>): v
       );
     });
 
+    it('lets a step of another user open its streams by name', async () => {
+      const process = { uid: 1000, gid: 1000, groups: [1000] };
+      assert.deepEqual(await step('echo x > /dev/stdout; echo y > /proc/self/fd/2', { process }), {
+        exitCode: 0,
+        stdout: 'x\n',
+        stderr: 'y\n',
+      });
+    });
+
     it('delivers all output in order', async () => {
       const { stdout } = await step('seq 1 100000');
       assert.equal(stdout, Array.from({ length: 100_000 }, (_, index) => `${index + 1}\n`).join(''));

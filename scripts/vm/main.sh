@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# main.sh REPOSITORY NODE: what the machine of scripts/vm-test.sh does, from its booted root file system to its end.
+# main.sh REPOSITORY: what the machine of scripts/vm-test.sh does, from its booted root file system to its end.
 repository=$1
-export PATH=$(dirname "$2"):/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb
 cd "$repository" || exit
 ip link set lo up
 # The package as it is installed: koffi beside it.
 mkdir -p /tmp/tsbuild
-cp -r /mnt/package/. /tmp/tsbuild/
+cp -r package.json bin dist /tmp/tsbuild/
 mkdir -p /tmp/tsbuild/node_modules
 ln -s "$repository"/node_modules/koffi* /tmp/tsbuild/node_modules/
-mapfile -t suites < <(grep . /run/suites)
+mapfile -t suites < <(grep . /mnt/suites)
 if [ ${#suites[@]} -eq 0 ]; then
   bash scripts/vm/checks.sh /tmp/tsbuild/bin/tsbuild
 else

@@ -53,6 +53,7 @@ export const ERROR_CODES = {
   UNSUPPORTED_KERNEL: 'The kernel or the machine lacks what isolation needs',
   PRIVILEGE: 'The caller lacks the privilege that isolation needs',
   LIMIT_UNAVAILABLE: 'This machine cannot limit what a step was to be limited in',
+  TIMEOUT: 'A step or the build took longer than it may',
   NETWORK_SETUP: 'The network of a step cannot be set up',
   NO_SPACE: 'The disk is full',
   STORE_INVALID: 'The state directory cannot be used',

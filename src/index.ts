@@ -13,6 +13,7 @@ import {
   resultOptions,
 } from './operations/build.ts';
 import { openBuildInput } from './operations/build-input.ts';
+import { openDeadline } from './operations/deadline.ts';
 import { planPlatforms } from './operations/plan.ts';
 import { parseDockerfile } from './parser/parse-dockerfile.ts';
 import { checkedLimits, warnOfLowered } from './sandbox/resource-limits.ts';
@@ -25,13 +26,14 @@ import { openSession } from './session.ts';
 export async function build(options: BuildOptions): Promise<BuildResult> {
   const names = imageNames(options);
   const limits = checkedLimits(options.limits);
-  await using session = await openSession(options);
+  using deadline = openDeadline(options);
+  await using session = await openSession({ ...options, signal: deadline.signal });
   await using input = await openBuildInput(session, options);
   const dockerfile = parseDockerfile(input.dockerfile.text, input.dockerfile);
   const bases = baseImages(session, options);
   const plans = await planPlatforms(dockerfile, bases, planOptions(session, input, options));
   await announce(session, plans, options);
-  const resources = buildResources(session, input, { ...options, bases, limits });
+  const resources = buildResources(session, input, { ...options, bases, limits, deadline });
   warnOfLowered(limits, session.emit);
   const results = await executePlans(plans, resources);
   const image = await assembleResult(resources, results, resultOptions(options));

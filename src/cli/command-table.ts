@@ -35,6 +35,8 @@ export interface Flags extends ResourceFlags {
   readonly push?: boolean;
   readonly network?: string;
   readonly jobs?: string;
+  readonly timeout?: string;
+  readonly stepTimeout?: string;
   readonly all?: boolean;
   readonly output?: string;
   readonly format?: 'table' | 'json';
@@ -96,6 +98,8 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: '--push', description: 'push every tag' },
       { flags: '--network <mode>', description: 'network of every RUN', choices: ['default', 'none', 'host'] },
       { flags: '--jobs <number>', description: 'most steps at once' },
+      { flags: '--timeout <time>', description: 'most time for the build, such as 30m; then its steps are stopped' },
+      { flags: '--step-timeout <time>', description: 'most time for each RUN, such as 90s' },
       ...resourceFlags('every RUN'),
       { flags: '--resource <name=value,...>', description: 'the same limits by the names of buildx', kind: 'repeatable' },
       ...PROGRESS,

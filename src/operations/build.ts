@@ -3,6 +3,7 @@
 import { availableParallelism } from 'node:os';
 import pLimit from 'p-limit';
 import type { AssembledImage, ResultOptions } from '../builder/execute/assemble-result.ts';
+import { outputLimits } from '../builder/execute/output-limit.ts';
 import type { BuildResources } from '../builder/execute/resources.ts';
 import { unusedBuildArgs } from '../builder/plan/build-args.ts';
 import type { BuildPlan } from '../builder/plan/build-plan.ts';
@@ -21,6 +22,7 @@ import type { CommonOptions, Session } from '../session.ts';
 import { type BaseImages, openBaseImages } from './base-image.ts';
 import type { BuildInput, InputOptions } from './build-input.ts';
 import { warnOfFindings } from './check.ts';
+import { checkTimeout, type Deadline } from './deadline.ts';
 
 export interface BuildOptions extends CommonOptions, InputOptions {
   /** Names for the image, such as `app:1`. */
@@ -41,6 +43,10 @@ export interface BuildOptions extends CommonOptions, InputOptions {
   readonly network?: 'default' | 'none' | 'host' | undefined;
   /** What RUN may ask for beyond the sandbox; `network: 'host'` allows the network. */
   readonly allow?: readonly Entitlement[] | undefined;
+  /** Most time for the whole build; then its steps are asked to end, and killed ten seconds later. */
+  readonly timeoutMs?: number | undefined;
+  /** The same for the command of each RUN. */
+  readonly stepTimeoutMs?: number | undefined;
   /** What each RUN may use. */
   readonly limits?: ResourceLimits | undefined;
   /** `name:address` pairs for /etc/hosts of every step. */
@@ -61,6 +67,7 @@ export interface BuildResult {
 
 /** What the image will be called: asked before anything runs, so that a bad name costs no build. Throws REFERENCE_INVALID. */
 export function imageNames(options: BuildOptions): readonly Reference[] {
+  if (options.stepTimeoutMs !== undefined) checkTimeout('step-timeout', options.stepTimeoutMs);
   return (options.tags ?? []).map(parseNewName);
 }
 
@@ -68,7 +75,7 @@ export function imageNames(options: BuildOptions): readonly Reference[] {
 export function buildResources(
   session: Session,
   { contexts, secrets, ssh }: BuildInput,
-  options: Omit<BuildOptions, 'limits'> & { readonly bases: BaseImages; readonly limits: ContainerResources },
+  options: Omit<BuildOptions, 'limits'> & { readonly bases: BaseImages; readonly limits: ContainerResources; readonly deadline: Deadline },
 ): BuildResources {
   return {
     ...{
@@ -77,6 +84,7 @@ export function buildResources(
       signal: session.signal,
       networks: session.networks,
       cgroups: session.cgroups,
+      deadline: options.deadline,
       contexts,
       secrets,
       ssh,
@@ -93,6 +101,8 @@ export function buildResources(
       network: options.network ?? 'default',
       addHosts: (options.addHosts ?? []).map(parseHost),
       limits: options.limits,
+      outputLimits: outputLimits(process.env),
+      stepTimeoutMs: options.stepTimeoutMs,
       limit: pLimit(options.jobs ?? availableParallelism()),
     },
   };

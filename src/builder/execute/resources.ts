@@ -13,6 +13,7 @@ import type { Store } from '../../store/open-store.ts';
 import type { ByteString } from '../../tree/byte-string.ts';
 import type { FileTree } from '../../tree/file-tree.ts';
 import type { ImageSource } from '../plan/build-plan.ts';
+import type { OutputLimits } from './output-limit.ts';
 
 export interface BuildResources {
   readonly store: Store;
@@ -27,9 +28,20 @@ export interface BuildResources {
   networks(): NetworkPool;
   /** Makes control groups for containers that have limits. */
   cgroups(): CgroupMaker;
+  readonly deadline: BuildDeadline;
   readonly options: ExecuteOptions;
   readonly emit: Emit;
   readonly signal: AbortSignal;
+}
+
+/** The end of the time that the whole build has. */
+export interface BuildDeadline {
+  /** Aborted when time is up. */
+  readonly expired: AbortSignal;
+  /** Why a step was stopped then. */
+  readonly reason: string;
+  /** Nothing is aborted for want of time before it is disposed, nor after it was told: a step says better what took so long. */
+  hold(): Disposable & { tell(): void };
 }
 
 /** Files that no step made: the main build context and the named ones. */
@@ -66,6 +78,10 @@ export interface ExecuteOptions {
   readonly addHosts: readonly HostEntry[];
   /** What each step may use. */
   readonly limits: ContainerResources;
+  /** What is shown of a step's output. */
+  readonly outputLimits: OutputLimits;
+  /** For the command of each RUN. */
+  readonly stepTimeoutMs: number | undefined;
   /** At most this many steps run at once. */
   readonly limit: LimitFunction;
 }

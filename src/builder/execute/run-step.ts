@@ -1,13 +1,11 @@
 /** RUN: the step's container described, run on an active snapshot, and its mount stubs taken away again. */
 import { stepKey } from '../../cache/cache-key.ts';
-import { RunError, TsbuildError } from '../../errors.ts';
+import { TsbuildError } from '../../errors.ts';
 import type { StepLabel } from '../../events.ts';
 import { formatPlatform, platformOf } from '../../oci/platform.ts';
 import { expandWord } from '../../parser/expand.ts';
 import type { RunInstruction } from '../../parser/instruction.ts';
 import type { MountSpec } from '../../sandbox/container-spec.ts';
-import type { ContainerResources } from '../../sandbox/resource-limits.ts';
-import type { ContainerExit } from '../../sandbox/run-container.ts';
 import { needRunnable } from '../../sandbox/runnable-architectures.ts';
 import type { ActiveSnapshot } from '../../snapshots/snapshotter.ts';
 import { setModeAt, setOwnerAt } from '../../sys/metadata.ts';
@@ -20,9 +18,12 @@ import { commandArgv } from '../plan/command-argv.ts';
 import { cleanWorkdir } from '../plan/config-patch.ts';
 import { cachedStep, type StepResult } from './cached-step.ts';
 import { inContainer, type StepNetworkMode } from './in-container.ts';
+import { openOutputLimiter } from './output-limit.ts';
+import { needGoodEnd } from './run-end.ts';
 import { runMounts } from './run-mounts.ts';
 import { CREATED_NS, type StageRun } from './stage-run.ts';
 import { type StageState, variableOf } from './stage-state.ts';
+import { openStepDeadline } from './step-deadline.ts';
 import { makeWorkdir, ownerOfProcess } from './workdir-step.ts';
 
 /** An open directory itself. */
@@ -35,7 +36,7 @@ export interface RunStep {
   readonly mountSources: readonly (StepSource | undefined)[];
 }
 
-/** Throws RUN_FAILED, RUN_KILLED, RUN_NOT_STARTED, USER_NOT_FOUND, and what the machine refuses. */
+/** Throws RUN_FAILED, RUN_KILLED, TIMEOUT, RUN_NOT_STARTED, USER_NOT_FOUND, and what the machine refuses. */
 export async function runStep(run: StageRun, state: StageState, step: RunStep): Promise<StepResult> {
   const { resources } = run;
   const argv = commandArgv(step.instruction.command, state.config.Shell);
@@ -101,47 +102,21 @@ function withEnv(env: readonly string[], more: ReadonlyMap<string, string>): str
 
 async function runCommand(run: StageRun, active: ActiveSnapshot, { step, ...command }: Command): Promise<void> {
   const { resources } = run;
+  const { addHosts, limits, outputLimits, stepTimeoutMs } = resources.options;
+  using deadline = openStepDeadline({ text: step.label.text, build: resources.deadline, stepTimeoutMs });
+  const limiters = { stdout: openOutputLimiter(outputLimits), stderr: openOutputLimiter(outputLimits) };
   const end = await inContainer(resources, active, {
     ...command,
-    addHosts: resources.options.addHosts,
-    limits: resources.options.limits,
-    stdin: 'empty',
-    onOutput: (stream, data) => resources.emit({ kind: 'step-output', step: step.label, stream, data }),
+    ...{ addHosts, limits, stdin: 'empty' },
+    onStart: deadline.start,
+    onOutput(stream, bytes) {
+      const data = limiters[stream](bytes);
+      if (data.length > 0) resources.emit({ kind: 'step-output', step: step.label, stream, data });
+    },
   });
   resources.signal.throwIfAborted();
-  if (end.outOfMemory !== undefined && end.exitCode !== 0) throw outOfMemory(end, step.label.text, resources.options.limits);
-  if (end.outOfMemory !== undefined) {
-    const message = `A process of ${step.label.text} was killed, out of memory (limit ${memoryOf(resources.options.limits)}), and the step went on`;
-    resources.emit({ kind: 'warning', message });
-  }
-  if (end.signal !== undefined) throw new RunError(`${step.label.text} was killed with ${end.signal}`, { signal: end.signal });
-  const { exitCode = 0 } = end;
-  if (exitCode !== 0) throw new RunError(`${step.label.text} exited with code ${exitCode}`, { exitCode }, { hint: exitHint(exitCode) });
-}
-
-function outOfMemory(end: ContainerExit, text: string, limits: ContainerResources): RunError {
-  const { exitCode = 137, signal } = end;
-  const how = signal === undefined ? `exited with code ${exitCode}` : `was killed with ${signal}, exit code ${exitCode}`;
-  const ended = signal === undefined ? { exitCode } : { signal };
-  if (end.outOfMemory === 'machine') {
-    const hint = 'Something else may be what needs it: see the kernel’s log (dmesg). Fewer steps at once (--jobs) need less.';
-    return new RunError(`${text} ${how}: the machine, or the control group of tsbuild, ran out of memory`, ended, { hint });
-  }
-  return new RunError(`${text} ${how}: out of memory (limit ${memoryOf(limits)})`, ended, {
-    hint: 'Give it more with --memory, or let it do less at once.',
-  });
-}
-
-function memoryOf({ cgroup }: ContainerResources): string {
-  return `${Number(((cgroup.memory ?? 0) / 2 ** 20).toFixed(1))} MiB`;
-}
-
-/** What shells mean by their own codes (POSIX "Exit Status for Commands"). */
-function exitHint(exitCode: number): string | undefined {
-  if (exitCode === 127) return 'The shell did not find a command: install it in an earlier step, or check PATH.';
-  if (exitCode === 126) return 'The shell found a command that it could not execute: check its mode and its format.';
-  if (exitCode === 137) return 'A process was killed with SIGKILL, perhaps for want of memory.';
-  return undefined;
+  deadline.check();
+  needGoodEnd(end, { text: step.label.text, limits: resources.options.limits, emit: resources.emit });
 }
 
 function networkOf(instruction: RunInstruction, chosen: 'default' | 'none' | 'host'): StepNetworkMode {

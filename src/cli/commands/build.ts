@@ -3,6 +3,7 @@ import { type BuildOptions, build } from '../../index.ts';
 import { readBuildArgFile } from '../build-arg-file.ts';
 import { answer, callOf } from '../call.ts';
 import type { Flags, Invocation } from '../command-table.ts';
+import { durationOf } from '../duration-flag.ts';
 import { entitlementOf } from '../entitlement.ts';
 import { keyValues } from '../key-values.ts';
 import { limitsOf } from '../resource-flags.ts';
@@ -37,6 +38,7 @@ function choices(flags: Flags, env: Readonly<Record<string, string | undefined>>
     ssh: sshOf(flags.ssh ?? [], env),
     secrets: secretsOf(flags.secret ?? [], env),
     jobs: jobsOf(flags.jobs),
+    ...{ timeoutMs: durationOf('timeout', flags.timeout), stepTimeoutMs: durationOf('step-timeout', flags.stepTimeout) },
     limits: limitsOf(flags),
     network: flags.network as BuildOptions['network'],
   };

@@ -45,8 +45,11 @@ describe('MACHINE_CODE', () => {
         messages: [6, 0, 0, 3, 7, 0],
       });
       assert.deepEqual((await run(['/bin/sh'], ['sh', '-c', 'kill -9 $$'])).messages, [6, 0, 0, 4, 9, 0]);
-      assert.deepEqual((await run(['/missing'], ['missing'])).messages.slice(0, 3), [2, 2, 0]);
-      assert.deepEqual((await run(['/etc/passwd', '/missing'], ['passwd'])).messages.slice(0, 3), [2, 13, 0]);
+      // qemu's vfork does not wait for the exec: "started" comes first there.
+      const failure = ({ messages }: { messages: readonly number[] }) =>
+        messages.slice(arch === 'arm64' && messages[0] === 6 ? 3 : 0).slice(0, 3);
+      assert.deepEqual(failure(await run(['/missing'], ['missing'])), [2, 2, 0]);
+      assert.deepEqual(failure(await run(['/etc/passwd', '/missing'], ['passwd'])), [2, 13, 0]);
     });
   }
 

@@ -4,7 +4,7 @@ import { exitCodeOf, reportError } from './exit-code.ts';
 import { runCommandLine } from './run-command-line.ts';
 import { openTerminal, type Terminal } from './terminal.ts';
 
-type SignalName = 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'SIGPIPE';
+type SignalName = 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'SIGQUIT' | 'SIGPIPE';
 
 const interrupt = new AbortController();
 let received: SignalName | undefined;
@@ -25,7 +25,8 @@ async function main(terminal: Terminal): Promise<number> {
   }
 }
 
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop(signal));
+// SIGQUIT, too: a dump of our memory would hold secrets.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const) process.on(signal, () => stop(signal));
 // Whoever read the result has gone: as for any command in a pipe.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => (error.code === 'EPIPE' ? (received ?? stop('SIGPIPE')) : bug(error)));
 // Nobody watches any more; the result is still wanted.

@@ -66,7 +66,10 @@ class PlainRenderer implements Renderer {
 
   #output(step: StepLabel, lines: readonly string[]): void {
     const seconds = ((performance.now() - this.#entry(`step ${step.id}`).at) / 1000).toFixed(3);
-    for (const line of lines) this.#say(`step ${step.id}`, `${seconds} ${outputText(line, this.#screen.colours)}`);
+    if (lines.length === 0) return;
+    // One write for all: a stream keeps an object for each.
+    const start = `#${this.#entry(`step ${step.id}`).number} ${seconds} `;
+    this.#write(lines.map((line) => `${start}${outputText(line, this.#screen.colours)}`).join('\n'));
   }
 
   #stepEnd({ step, outcome, durationMs, error }: StepEndEvent): void {

@@ -42,6 +42,8 @@ export const ERROR_CODES = {
   REFERENCE_INVALID: 'Not an image reference',
   PLATFORM_NOT_FOUND: 'An image has no manifest for this platform',
   EMULATOR_MISSING: 'This machine cannot run programs of another architecture',
+  CONTAINER_NOT_FOUND: 'No such container of `tsbuild run`',
+  CONTAINER_RUNNING: 'A container runs that has to have ended',
   RUN_FAILED: 'The command of a RUN exited with a code other than 0',
   RUN_KILLED: 'The command of a RUN was killed by a signal',
   RUN_NOT_STARTED: 'The command of a RUN could not be started',

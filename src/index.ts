@@ -64,7 +64,21 @@ export {
   type ListContextOptions,
   listContext,
 } from './operations/list-context.ts';
-export { type RunOptions, type RunResult, runImage } from './operations/run-image.ts';
+export type { LogEntry } from './operations/run/container-log.ts';
+export type { ContainerState, PublishedPort } from './operations/run/container-record.ts';
+export {
+  type ContainerOptions,
+  type ContainerSummary,
+  containerLogs,
+  inspectContainer,
+  killContainer,
+  listContainers,
+  removeContainer,
+  stopContainer,
+  waitForContainer,
+} from './operations/run/containers.ts';
+export { runImage } from './operations/run/run-image.ts';
+export type { ContainerMount, RunningContainer, RunOptions, RunResult } from './operations/run/run-options.ts';
 export type { SecretSource } from './operations/secrets.ts';
 export type { SshSource } from './operations/ssh-agents.ts';
 export { importImage, pullImage, pushImage, saveImage } from './operations/transfer.ts';

@@ -66,9 +66,10 @@ test('no file imports itself by way of others at run time', () => {
 test('only the rooms whose job it is reach the kernel, the network and the terminal', () => {
   const owners: [string, RegExp, RegExp][] = [
     ['koffi', /^koffi$/, /^src\/sys\//],
-    ['connections', /^(undici|node:(tls|https?|http2|dgram))$/, /^src\/(registry|context)\//],
-    // The sandbox reads pipes through node:net.
-    ['sockets', /^node:net$/, /^src\/(registry|context|sandbox)\//],
+    ['connections', /^(undici|node:(tls|https?|http2))$/, /^src\/(registry|context)\//],
+    // The sandbox reads pipes through node:net; operations/run publishes ports.
+    ['sockets', /^node:net$/, /^src\/(registry|context|sandbox|operations\/run)\//],
+    ['datagrams', /^node:dgram$/, /^src\/operations\/run\//],
     ['listr2', /^(listr2|picocolors|log-update)$/, /^src\/progress\//],
     ['commander', /^commander$/, /^src\/cli\//],
     ['tar-stream', /^tar-stream$/, /^src\/(layers|exporters|images)\//],

@@ -9,7 +9,7 @@ const BYTES_MAX = 1 << 20;
  * `#` are skipped, everything after the first `=` is the value, quotes too; `KEY` alone takes the caller's environment.
  * Throws USAGE for a file that cannot be read.
  */
-export function readBuildArgFile(file: string): string[] {
+export function readBuildArgFile(file: string, what = 'a build argument'): string[] {
   const text = readText(file).replace(/^\ufeff/, '');
   const words: string[] = [];
   for (const [index, line] of text.split(/\r?\n/).entries()) {
@@ -17,7 +17,7 @@ export function readBuildArgFile(file: string): string[] {
     if (word === '' || word.startsWith('#')) continue;
     const key = word.split('=', 1)[0] ?? '';
     if (key === '' || /\s/.test(key.trimEnd())) {
-      throw new TsbuildError('USAGE', `Cannot use line ${index + 1} of ${file} as a build argument: not KEY=VALUE`);
+      throw new TsbuildError('USAGE', `Cannot use line ${index + 1} of ${file} as ${what}: not KEY=VALUE`);
     }
     words.push(word.includes('=') ? word : key.trimEnd());
   }

@@ -1,5 +1,6 @@
 /** Every command with its flags, as docker spells them. A command's code is loaded when it runs. */
 import { PROGRESS_MODES, type ProgressMode } from '../progress/renderer.ts';
+import { type ContainerFlags, containerCommands } from './container-commands.ts';
 import { type ResourceFlags, resourceFlags } from './resource-flags.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -10,7 +11,7 @@ export interface Invocation {
 }
 
 /** Flags of all commands, in commander's camel case; each command has its part of them. */
-export interface Flags extends ResourceFlags {
+export interface Flags extends ResourceFlags, ContainerFlags {
   readonly root?: string;
   readonly progress?: ProgressMode;
   readonly quiet?: boolean;
@@ -31,7 +32,8 @@ export interface Flags extends ResourceFlags {
   readonly addHost?: readonly string[];
   /** false where `--no-cache` is given. */
   readonly cache?: boolean;
-  readonly pull?: boolean;
+  /** true or false for build, a policy for run. */
+  readonly pull?: boolean | string;
   readonly push?: boolean;
   readonly network?: string;
   readonly jobs?: string;
@@ -40,10 +42,6 @@ export interface Flags extends ResourceFlags {
   readonly all?: boolean;
   readonly output?: string;
   readonly format?: 'table' | 'json';
-  readonly env?: readonly string[];
-  readonly user?: string;
-  readonly workdir?: string;
-  readonly entrypoint?: string;
 }
 
 export interface FlagSpec {
@@ -155,25 +153,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     flags: PROGRESS,
     load: () => import('./commands/import.ts'),
   },
-  {
-    ...{
-      name: 'run',
-      summary: 'run a command in a fresh container of an image',
-      operands: '<image> [command...]',
-      flagsEnd: 'first-operand',
-    },
-    flags: [
-      { flags: '-e, --env <key=value>', description: 'set a variable; KEY alone takes the value of the environment', kind: 'repeatable' },
-      { flags: '-u, --user <name|id>', description: 'user, with :group if wanted' },
-      { flags: '-w, --workdir <dir>', description: 'working directory' },
-      { flags: '--entrypoint <command>', description: 'run this instead of the entrypoint of the image' },
-      { flags: '--network <mode>', description: 'network of the container', choices: ['private', 'none', 'host'] },
-      ...resourceFlags('the container'),
-      { flags: '--rm', description: 'accepted for compatibility: a container never stays', kind: 'hidden' },
-      ROOT,
-    ],
-    load: () => import('./commands/run.ts'),
-  },
+  ...containerCommands(ROOT, resourceFlags('the container')),
   {
     ...{ name: 'version', summary: 'show the versions of tsbuild and Node', operands: '', flags: [] },
     load: () => import('./commands/version.ts'),

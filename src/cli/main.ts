@@ -2,15 +2,17 @@
 import { constants } from 'node:os';
 import { exitCodeOf, reportError } from './exit-code.ts';
 import { runCommandLine } from './run-command-line.ts';
-import { openTerminal, type Terminal } from './terminal.ts';
+import { openTerminal, type SignalTaker, type Terminal } from './terminal.ts';
 
 type SignalName = 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'SIGQUIT' | 'SIGPIPE';
 
 const interrupt = new AbortController();
 let received: SignalName | undefined;
+let taker: SignalTaker | undefined;
 
 /** The first signal stops the work in order; the second does not wait for that. */
 function stop(signal: SignalName): void {
+  if (taker?.(signal) === 'taken') return;
   if (received !== undefined) process.exit(128 + constants.signals[signal]);
   received = signal;
   interrupt.abort(signal);
@@ -33,7 +35,9 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => (error.code === 'EP
 process.stderr.on('error', (error: NodeJS.ErrnoException) => (error.code === 'EPIPE' || error.code === 'EIO' ? undefined : bug(error)));
 process.on('uncaughtException', bug);
 
-const terminal = openTerminal(interrupt.signal);
+const terminal = openTerminal(interrupt.signal, (take) => {
+  taker = take;
+});
 const code = await main(terminal);
 // What was written last may fail only now.
 await new Promise((resolve) => setImmediate(resolve));

@@ -9,10 +9,15 @@ export interface Terminal {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Aborts when the user interrupts. */
   readonly signal: AbortSignal;
+  /** From now on `take` is asked first about each signal that would abort; undefined ends that. */
+  takeSignals(take: SignalTaker | undefined): void;
 }
 
-export function openTerminal(signal: AbortSignal): Terminal {
-  return { stdout: process.stdout, screen: openScreen(process.stderr, process.env), env: process.env, signal };
+/** `taken`: the signal is not for tsbuild. */
+export type SignalTaker = (name: NodeJS.Signals) => 'taken' | 'left';
+
+export function openTerminal(signal: AbortSignal, takeSignals: Terminal['takeSignals'] = () => {}): Terminal {
+  return { stdout: process.stdout, screen: openScreen(process.stderr, process.env), env: process.env, signal, takeSignals };
 }
 
 /** One line of the result. */

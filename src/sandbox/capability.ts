@@ -14,6 +14,12 @@ export function capabilityNumber(name: string): number {
   return number;
 }
 
+/** `SYS_TIME`, `CAP_SYS_TIME`, or small letters of either; undefined where there is none. */
+export function capabilityNamed(text: string): string | undefined {
+  const name = text.toUpperCase().replace(/^CAP_/, '');
+  return NAMES.includes(name) ? `CAP_${name}` : undefined;
+}
+
 export function capabilitySet(names: readonly string[]): bigint {
   return names.reduce((set, name) => set | (1n << BigInt(capabilityNumber(name))), 0n);
 }

@@ -1,6 +1,7 @@
 /** From what a container is to how it is made: ContainerSpec → the list of system calls, in order. Pure. */
 import type { Operation } from '../sys/syscall-program.ts';
 import type { ContainerSpec } from './container-spec.ts';
+import { changeMount, ROOT } from './file-operations.ts';
 import { mountOperations } from './mount-operations.ts';
 import { pathOperations } from './proc-path-operations.ts';
 import { emptyStdin, finishOperations, identityOperations, ownStreams, startOperations } from './process-operations.ts';
@@ -51,6 +52,7 @@ export function containerProgram(spec: ContainerSpec, inputs: ContainerInputs): 
     ...spec.mounts.flatMap((mount, index) => mountOperations(mount, { index, resolvConf: inputs.resolvConf })),
     ...pathOperations(spec),
     ...standardStreams(spec, inputs),
+    ...(spec.rootAccess === 'read-only' ? [changeMount(ROOT, { attributes: ['ro'], subject: 'the root file system (read-only)' })] : []),
     ...enterRootOperations(),
     ...identityOperations(spec, inputs.filter),
     ...finishOperations(spec),

@@ -22,6 +22,8 @@ export interface ContainerSpec {
   /** Paths of /proc and /sys that cannot be written. */
   readonly readonlyPaths: readonly string[];
   readonly network: 'private' | 'none' | 'host';
+  /** Of the root file system; mounts have their own. By default `read-write`. */
+  readonly rootAccess?: MountAccess;
   /** What all its processes together may use; by default no more limits than the caller has. */
   readonly limits?: CgroupLimits;
 }
@@ -80,9 +82,16 @@ type MountKind =
   | { readonly kind: 'sysfs' | 'cgroup2'; readonly access?: MountAccess }
   /** A tmpfs with the device nodes, links, pts and shm that every container has, and more nodes where wanted. */
   | { readonly kind: 'dev'; readonly shmBytes: number; readonly more?: readonly DeviceNode[] }
-  | { readonly kind: 'tmpfs'; readonly bytes?: number; readonly mode?: number; readonly access?: MountAccess }
+  | { readonly kind: 'tmpfs'; readonly bytes?: number; readonly mode?: number; readonly access?: MountAccess; readonly execute?: 'never' }
   /** A file or directory of the host, or what is at `source` inside it whatever links there are: nosuid, nodev. */
-  | { readonly kind: 'bind'; readonly hostPath: string; readonly source?: string; readonly access: MountAccess }
+  | {
+      readonly kind: 'bind';
+      readonly hostPath: string;
+      readonly source?: string;
+      readonly access: MountAccess;
+      /** By default `directory`. */
+      readonly type?: 'file' | 'directory';
+    }
   /** What is at `source` in a stack of layers, found inside it whatever links there are: nosuid, nodev. */
   | {
       readonly kind: 'layers';
@@ -112,6 +121,8 @@ export interface ProcessSpec {
   readonly umask: number;
   /** Those that differ from the caller's; none is above the caller's hard limit. */
   readonly rlimits?: readonly Rlimit[];
+  /** `none`: setuid programs and file capabilities give nothing (PR_SET_NO_NEW_PRIVS). By default they do. */
+  readonly newPrivileges?: 'none';
   /** The command's standard streams are a terminal of the container's own, of this size at first; otherwise pipes. */
   readonly terminal?: TerminalSize;
 }

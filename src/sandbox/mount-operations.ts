@@ -159,12 +159,17 @@ function deviceOperations(name: string, dev: string): Operation[] {
   ];
 }
 
-function tmpfsOperations({ target, bytes, mode, access }: Extract<MountSpec, { kind: 'tmpfs' }>, as: string): Operation[] {
+function tmpfsOperations({ target, bytes, mode, access, execute }: Extract<MountSpec, { kind: 'tmpfs' }>, as: string): Operation[] {
   const options: (readonly [string, string])[] = [['mode', (mode ?? 0o1777).toString(8)]];
   if (bytes !== undefined) options.push(['size', String(bytes)]);
   return [
     openTarget({ path: target, links: 'follow', as: `${as}.place`, why: 'for a tmpfs' }),
-    ...newFileSystem({ type: 'tmpfs', options, attributes: [...readOnly(access), 'nosuid', 'nodev'], as }),
+    ...newFileSystem({
+      type: 'tmpfs',
+      options,
+      attributes: [...readOnly(access), 'nosuid', 'nodev', ...(execute === 'never' ? (['noexec'] as const) : [])],
+      as,
+    }),
     attach(as, { result: `${as}.place` }, `tmpfs on ${target} in the container`),
   ];
 }

@@ -11,6 +11,7 @@ const STATUS_FD = 3;
 const PR_SET_PDEATHSIG = 1;
 const PR_GET_SECCOMP = 21;
 const PR_CAPBSET_DROP = 24;
+const PR_SET_NO_NEW_PRIVS = 38;
 const PR_CAP_AMBIENT = 47;
 const PR_CAP_AMBIENT_CLEAR_ALL = 4;
 const SIGKILL = 9;
@@ -67,6 +68,7 @@ export function identityOperations(spec: ContainerSpec, filter: Uint8Array): Ope
     },
     ...workingDirectory(process.cwd),
     ...(process.rlimits ?? []).map(rlimitOperation),
+    ...(process.newPrivileges === 'none' ? [noNewPrivileges()] : []),
     ...(seccomp === 'default' ? seccompOperations(filter) : []),
     ...credentialOperations(process, capabilitySet(spec.capabilities)),
     { syscall: 'umask', arguments: [process.umask], subject: `0${process.umask.toString(8)}` },
@@ -121,6 +123,10 @@ function executablePaths({ argv, env }: ProcessSpec): string[] {
   if (name.includes('/')) return [name];
   const path = env.findLast((entry) => entry.startsWith('PATH='))?.slice('PATH='.length) ?? DEFAULT_PATH;
   return path.split(':').map((directory) => (directory === '' ? `./${name}` : `${directory}/${name}`));
+}
+
+function noNewPrivileges(): Operation {
+  return { syscall: 'prctl', arguments: [PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0], subject: 'PR_SET_NO_NEW_PRIVS' };
 }
 
 function dieWithParent(): Operation {

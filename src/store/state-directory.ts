@@ -7,7 +7,7 @@
  *     refs/NAME.json    image references
  *     origins/HEX.json  registries that are known to have a blob
  *     ingest/RANDOM/    unfinished files of one process, which holds a flock on the directory
- *     snapshots/ cache/ of the rooms with these names
+ *     snapshots/ cache/ of the rooms with these names, containers/ of operations/run
  */
 
 import { randomUUID } from 'node:crypto';
@@ -33,7 +33,7 @@ const VERSION = 1;
 const VERSION_BYTES_MAX = 64;
 const PRIVATE = 0o700;
 /** What a store that was never finished may hold besides `version`. */
-const OWN = new Set(['version', 'lock', 'blobs', 'refs', 'origins', 'ingest', 'snapshots', 'cache']);
+const OWN = new Set(['version', 'lock', 'blobs', 'refs', 'origins', 'ingest', 'snapshots', 'cache', 'containers']);
 const UNFINISHED_VERSION = /^\.version-[0-9a-f-]{36}$/;
 
 /**

@@ -37,6 +37,22 @@ export function makeNetworkNamespace<T>(inside: () => T): { fd: number; result: 
   }
 }
 
+/** Runs `inside`, which must not wait, in the network namespace `fd`: what it opens belongs there. As above. */
+export function inNetworkNamespace<T>(fd: number, inside: () => T): T {
+  const home = openSync('/proc/thread-self/ns/net', 'r');
+  try {
+    const entered = invoke(setns, fd, CLONE_NEWNET);
+    if (entered < 0) throw new SyscallError('setns', 'a network namespace (CLONE_NEWNET)', errnoName(-entered));
+    try {
+      return inside();
+    } finally {
+      comeBack(home);
+    }
+  } finally {
+    closeSync(home);
+  }
+}
+
 function comeBack(home: number): void {
   const result = invoke(setns, home, CLONE_NEWNET);
   if (result < 0) {

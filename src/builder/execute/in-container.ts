@@ -3,7 +3,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { TsbuildError } from '../../errors.ts';
 import { DEFAULT_HOSTNAME, defaultMounts, sandboxLimits } from '../../sandbox/container-defaults.ts';
-import type { ContainerSpec, MountSpec } from '../../sandbox/container-spec.ts';
+import type { ContainerSpec, MountSpec, ProcessSpec, TerminalSize } from '../../sandbox/container-spec.ts';
 import { hostFacts } from '../../sandbox/host-facts.ts';
 import { insecureLimits, insecureMounts } from '../../sandbox/insecure.ts';
 import { type HostEntry, hostsFile } from '../../sandbox/network/hosts-file.ts';
@@ -35,9 +35,17 @@ export interface ContainerCommand {
   readonly core?: 'none';
   /** Beside those that every container has. */
   readonly mounts?: readonly MountSpec[];
+  /** By default the one that every step has. */
+  readonly hostname?: string | undefined;
+  /** What differs from the limits of `security`. */
+  readonly isolation?: Partial<Pick<ContainerSpec, 'capabilities' | 'seccomp' | 'rootAccess'>>;
+  readonly newPrivileges?: 'none' | undefined;
+  readonly terminal?: TerminalSize | undefined;
+  readonly resizes?: ContainerIo['resizes'];
   readonly stdin: 'empty' | 'inherit';
   onOutput(stream: 'stdout' | 'stderr', data: Uint8Array): void;
   onStart?: ContainerIo['onStart'];
+  onStarted?: ContainerIo['onStarted'];
 }
 
 type RunningResources = Pick<BuildResources, 'snapshots' | 'networks' | 'cgroups' | 'signal'>;
@@ -53,9 +61,13 @@ export async function inContainer(resources: RunningResources, active: ActiveSna
   try {
     const take = async () => await networks().take();
     const resolvConf = command.network === 'host' ? hostResolvConf() : '';
-    const { stdin, onOutput, onStart } = command;
-    const io = { stdin, onOutput, signal, networks: { take }, cgroups: resources.cgroups(), resolvConf };
-    return await runContainer(spec, { ...io, ...(onStart === undefined ? {} : { onStart }) });
+    const { stdin, resizes, onOutput, onStart, onStarted } = command;
+    const io = { stdin, resizes, onOutput, signal, networks: { take }, cgroups: resources.cgroups(), resolvConf };
+    return await runContainer(spec, {
+      ...io,
+      ...(onStart === undefined ? {} : { onStart }),
+      ...(onStarted === undefined ? {} : { onStarted }),
+    });
   } finally {
     stubs.remove();
   }
@@ -86,8 +98,8 @@ function hostResolvConf(): string {
   return existsSync('/etc/resolv.conf') ? readFileSync('/etc/resolv.conf', 'utf8') : '';
 }
 
-function stepMounts({ addHosts, limits, network, security, mounts = [] }: ContainerCommand): MountSpec[] {
-  const hosts: MountSpec = { kind: 'text', target: '/etc/hosts', text: hostsFile(DEFAULT_HOSTNAME, addHosts) };
+function stepMounts({ addHosts, hostname = DEFAULT_HOSTNAME, limits, network, security, mounts = [] }: ContainerCommand): MountSpec[] {
+  const hosts: MountSpec = { kind: 'text', target: '/etc/hosts', text: hostsFile(hostname, addHosts) };
   const resolver: MountSpec[] = network === 'none' ? [] : [{ kind: 'resolver', target: '/etc/resolv.conf' }];
   const shm = limits?.shmBytes === undefined ? {} : { shmBytes: limits.shmBytes };
   const kernel = security === 'insecure' ? insecureMounts(hostFacts(), shm) : defaultMounts(hostFacts(), shm);
@@ -112,10 +124,15 @@ function containerSpec({ snapshots }: RunningResources, active: ActiveSnapshot, 
   return {
     rootfs: snapshots.overlay(active),
     mounts,
-    process: { argv: command.argv, env, cwd: command.cwd, uid, gid, groups, umask: 0o022, rlimits },
-    hostname: DEFAULT_HOSTNAME,
+    process: { argv: command.argv, env, cwd: command.cwd, uid, gid, groups, umask: 0o022, rlimits, ...processOptions(command) },
+    hostname: command.hostname ?? DEFAULT_HOSTNAME,
     ...(command.security === 'insecure' ? insecureLimits() : sandboxLimits(hostFacts())),
+    ...command.isolation,
     network: command.network,
     ...(command.limits === undefined ? {} : { limits: command.limits.cgroup }),
   };
+}
+
+function processOptions({ newPrivileges, terminal }: ContainerCommand): Pick<ProcessSpec, 'newPrivileges' | 'terminal'> {
+  return { ...(newPrivileges === undefined ? {} : { newPrivileges }), ...(terminal === undefined ? {} : { terminal }) };
 }

@@ -31,7 +31,7 @@ export function placeMounts(tree: FileTree, mounts: readonly MountSpec[]): Place
     targets.push({ path: at, type });
     const present = tree.stat(at);
     // As runc does: a tmpfs looks like the directory that it hides.
-    return mount.kind === 'tmpfs' && present !== undefined ? { ...mount, mode: present.mode } : mount;
+    return mount.kind === 'tmpfs' && present !== undefined ? { ...mount, mode: mount.mode ?? present.mode } : mount;
   });
   return { mounts: result, targets };
 }
@@ -49,6 +49,8 @@ function targetType(mount: MountSpec): 'file' | 'directory' {
       return 'file';
     case 'layers':
       return mount.type;
+    case 'bind':
+      return mount.type ?? 'directory';
     default:
       return 'directory';
   }

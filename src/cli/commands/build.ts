@@ -46,7 +46,7 @@ function choices(flags: Flags, env: Readonly<Record<string, string | undefined>>
 
 /** Those of files first, so that the flags win. */
 function buildArgs({ buildArg = [], buildArgFile = [] }: Flags, env: Readonly<Record<string, string | undefined>>): Record<string, string> {
-  return keyValues('--build-arg', [...buildArgFile.flatMap(readBuildArgFile), ...buildArg], env);
+  return keyValues('--build-arg', [...buildArgFile.flatMap((file) => readBuildArgFile(file)), ...buildArg], env);
 }
 
 function jobsOf(text: string | undefined): number | undefined {

@@ -2,6 +2,7 @@ import { type ImageSummary, listImages } from '../../index.ts';
 import { hexOf } from '../../oci/digest.ts';
 import { formatAge, formatSize } from '../../progress/quantities.ts';
 import type { Invocation } from '../command-table.ts';
+import { tableLines } from '../table.ts';
 import { printResult, type Terminal } from '../terminal.ts';
 
 const HEADINGS = ['NAME', 'DIGEST', 'IMAGE ID', 'CREATED', 'SIZE'];
@@ -17,15 +18,7 @@ export async function run({ flags, terminal }: Invocation): Promise<number> {
 
 function printTable(terminal: Terminal, images: readonly ImageSummary[]): void {
   const rows = [HEADINGS, ...images.map(rowOf)];
-  const widths = HEADINGS.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  for (const row of rows)
-    printResult(
-      terminal,
-      row
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join('  ')
-        .trimEnd(),
-    );
+  for (const line of tableLines(rows)) printResult(terminal, line);
 }
 
 function rowOf({ name, digest, imageId, createdAt, size }: ImageSummary): string[] {

@@ -19,6 +19,8 @@ compile() { # ARCH COMPILER FLAGS...
   "${compiler%gcc}objcopy" -O binary "$work/launch.$arch.elf" "$work/launch.$arch"
   # shellcheck disable=SC2086
   $compiler $flags -fno-pic -no-pie -static -s -Wl,-n -o "$work/init.$arch" src/sys/native/init.c
+  # shellcheck disable=SC2086
+  $compiler $flags -fno-pic -no-pie -static -s -Wl,-n -o "$work/enter.$arch" src/sys/native/enter.c
 }
 
 compile x64 gcc -mno-red-zone -mgeneral-regs-only
@@ -29,18 +31,20 @@ literal() { # FILE INDENT
 }
 
 {
-  echo "/** Compiled from launch.c and init.c by scripts/native-code.sh ($(gcc -dumpfullversion)); never edit by hand. */"
+  echo "/** Compiled from launch.c, init.c and enter.c by scripts/native-code.sh ($(gcc -dumpfullversion)); never edit by hand. */"
   echo 'export interface MachineCode {'
   echo '  /** Position-independent code of launch.c, entry at its first byte; base64. */'
   echo '  readonly launch: string;'
   echo '  /** Static ELF executable of init.c; base64. */'
   echo '  readonly init: string;'
+  echo '  /** Static ELF executable of enter.c; base64. */'
+  echo '  readonly enter: string;'
   echo '}'
   echo
   echo "export const MACHINE_CODE: Readonly<Record<'x64' | 'arm64', MachineCode>> = {"
   for arch in x64 arm64; do
     echo "  $arch: {"
-    for name in launch init; do
+    for name in launch init enter; do
       echo "    $name:"
       literal "$work/$name.$arch"
     done
@@ -53,5 +57,5 @@ if [ "${1:-}" = --check ]; then
   cmp "$work/machine-code.ts" src/sys/native/machine-code.ts
 else
   cp "$work/machine-code.ts" src/sys/native/machine-code.ts
-  wc -c "$work"/launch.x64 "$work"/launch.arm64 "$work"/init.x64 "$work"/init.arm64
+  wc -c "$work"/launch.x64 "$work"/launch.arm64 "$work"/init.x64 "$work"/init.arm64 "$work"/enter.x64 "$work"/enter.arm64
 fi

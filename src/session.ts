@@ -1,7 +1,7 @@
 /** What one call of the library holds open, each part opened when first needed; disposing closes all of it. */
-import { homedir } from 'node:os';
 import path from 'node:path';
 import { type BuildCache, openBuildCache } from './cache/build-cache.ts';
+import { defaultRoot } from './default-root.ts';
 import type { Emit } from './events.ts';
 import { type Platform, platformOf } from './oci/platform.ts';
 import { openRegistryClient, type RegistryClient } from './registry/registry-client.ts';
@@ -69,14 +69,6 @@ export async function openSession(options: CommonOptions): Promise<Session> {
       }
     },
   };
-}
-
-export function defaultRoot(): string {
-  const named = process.env['TSBUILD_ROOT'];
-  if (named !== undefined && named !== '') return named;
-  if (process.getuid?.() === 0) return '/var/lib/tsbuild';
-  const data = process.env['XDG_DATA_HOME'];
-  return path.join(data === undefined || data === '' ? path.join(homedir(), '.local', 'share') : data, 'tsbuild');
 }
 
 /** Opens at the first call, and tells whether it has. */

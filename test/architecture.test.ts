@@ -25,11 +25,13 @@ const ALLOWED = new Map<string, readonly string[]>([
   ['images', [...RANK_1, 'store', 'layers', 'snapshots', 'registry']],
   ['builder', RANK_3],
   ['exporters', [...RANK_3.filter((room) => room !== 'parser'), 'registry']],
-  ['operations', [...ENGINE, 'session']],
-  ['session', ENGINE],
+  ['default-root', []],
+  ['rootless', ['errors', 'sandbox', 'default-root']],
+  ['operations', [...ENGINE, 'session', 'default-root']],
+  ['session', [...ENGINE, 'default-root']],
   ['index', [...ENGINE, 'session', 'operations']],
   ['progress', RANK_0],
-  ['cli', [...RANK_0, 'index', 'progress']],
+  ['cli', [...RANK_0, 'index', 'progress', 'rootless']],
 ]);
 
 function roomOf(file: string): string {

@@ -1,8 +1,11 @@
 /** The process: argv in, exit code out. The only file that ends it. */
 import { constants } from 'node:os';
 import { exitCodeOf, reportError } from './exit-code.ts';
-import { runCommandLine } from './run-command-line.ts';
+import { type ParsedCommand, parseCommandLine } from './parse-command-line.ts';
+import { readVersion } from './read-version.ts';
+import { runCommand } from './run-command.ts';
 import { openTerminal, type SignalTaker, type Terminal } from './terminal.ts';
+import { moveIfNeeded } from './without-root.ts';
 
 type SignalName = 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'SIGQUIT' | 'SIGPIPE';
 
@@ -18,15 +21,31 @@ function stop(signal: SignalName): void {
   interrupt.abort(signal);
 }
 
-async function main(terminal: Terminal): Promise<number> {
+type Parsed = ParsedCommand | { readonly help: string };
+
+/** What the user asked for, in a process that can do it; or why not, kept until there is a terminal to tell it on. */
+async function prepare(): Promise<() => Parsed> {
   try {
-    return await runCommandLine(process.argv.slice(2), terminal);
+    const parsed = parseCommandLine(process.argv.slice(2), readVersion());
+    await moveIfNeeded(parsed);
+    return () => parsed;
+  } catch (error) {
+    return () => {
+      throw error;
+    };
+  }
+}
+
+async function main(prepared: () => Parsed, terminal: Terminal): Promise<number> {
+  try {
+    return await runCommand(prepared(), terminal);
   } catch (error) {
     reportError(terminal, error);
     return received === undefined ? exitCodeOf(error) : 128 + constants.signals[received];
   }
 }
 
+const prepared = await prepare();
 // SIGQUIT, too: a dump of our memory would hold secrets.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const) process.on(signal, () => stop(signal));
 // Whoever read the result has gone: as for any command in a pipe.
@@ -38,7 +57,7 @@ process.on('uncaughtException', bug);
 const terminal = openTerminal(interrupt.signal, (take) => {
   taker = take;
 });
-const code = await main(terminal);
+const code = await main(prepared, terminal);
 // What was written last may fail only now.
 await new Promise((resolve) => setImmediate(resolve));
 process.exit(received === undefined ? code : 128 + constants.signals[received]);

@@ -39,7 +39,7 @@ interface Entry {
 const OPEN_FILE = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 const OPEN_DIRECTORY = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_DIRECTORY;
 /** Written only with redirect_dir and metacopy on, which the mounts of a build turn off; their content is elsewhere. */
-const REFUSED_XATTRS = ['trusted.overlay.redirect', 'trusted.overlay.metacopy'];
+const REFUSED_XATTRS = ['trusted', 'user'].flatMap((kind) => [`${kind}.overlay.redirect`, `${kind}.overlay.metacopy`]);
 const COMPARE_BYTES = 1 << 16;
 const ROOT = '' as ByteString;
 

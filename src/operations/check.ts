@@ -9,6 +9,7 @@ import { type Target, targetsOf } from '../builder/plan/targets.ts';
 import { hidesWhole } from '../context/ignore-file.ts';
 import type { DockerfileText } from '../context/read-dockerfile.ts';
 import { readIgnoreFile } from '../context/read-ignore-file.ts';
+import { defaultRoot } from '../default-root.ts';
 import { TsbuildError } from '../errors.ts';
 import { findImage, needPlatform } from '../images/image.ts';
 import { platformOf } from '../oci/platform.ts';
@@ -16,7 +17,7 @@ import type { Dockerfile, FromInstruction } from '../parser/instruction.ts';
 import { type LintWarning, lintDockerfile, lintOptionsOf } from '../parser/lint/lint-dockerfile.ts';
 import type { ImageFacts } from '../parser/lint/rule.ts';
 import { parseDockerfile } from '../parser/parse-dockerfile.ts';
-import { type CommonOptions, defaultRoot, openSession, type Session } from '../session.ts';
+import { type CommonOptions, openSession, type Session } from '../session.ts';
 import { namedSources, plannedContexts } from './build-contexts.ts';
 import { type InputOptions, localDirectory, localDockerfile, openBuildInput } from './build-input.ts';
 

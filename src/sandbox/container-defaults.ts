@@ -39,13 +39,22 @@ const MASKED_PATHS: readonly MaskedPath[] = [
 ];
 
 /** What a container is kept from. */
-export type ContainerLimits = Pick<ContainerSpec, 'capabilities' | 'seccomp' | 'devices' | 'maskedPaths' | 'readonlyPaths'>;
+export type ContainerLimits = Pick<
+  ContainerSpec,
+  'capabilities' | 'seccomp' | 'devices' | 'maskedPaths' | 'readonlyPaths' | 'userNamespace'
+>;
 
 export function sandboxLimits(facts: HostFacts): ContainerLimits {
   return {
     ...{ capabilities: DEFAULT_CAPABILITIES, seccomp: 'default', devices: 'standard' },
     ...{ maskedPaths: defaultMaskedPaths(facts), readonlyPaths: DEFAULT_READONLY_PATHS },
+    ...sharedNamespace(facts),
   };
+}
+
+/** What tells the operations of a container that this process is root in a namespace only. */
+export function sharedNamespace({ userNamespace, ids }: HostFacts): Pick<ContainerSpec, 'userNamespace'> {
+  return userNamespace === 'own' ? { userNamespace: { ids } } : {};
 }
 
 export const DEFAULT_READONLY_PATHS: readonly string[] = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];
@@ -56,6 +65,10 @@ export interface HostFacts {
   readonly cgroup2: boolean;
   /** `cpu0` … with a thermal_throttle directory. */
   readonly throttledCpus: readonly string[];
+  /** `own`: uid 0 is not the machine's root, and not every id is there. */
+  readonly userNamespace: 'initial' | 'own';
+  /** `one`: no id but 0. */
+  readonly ids: 'all' | 'one';
 }
 
 export function defaultMaskedPaths(facts: HostFacts): MaskedPath[] {

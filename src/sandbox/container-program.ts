@@ -49,7 +49,7 @@ export function containerProgram(spec: ContainerSpec, inputs: ContainerInputs): 
   const operations = [
     ...startOperations(spec, cgroups),
     ...rootOperations(spec),
-    ...spec.mounts.flatMap((mount, index) => mountOperations(mount, { index, resolvConf: inputs.resolvConf })),
+    ...spec.mounts.flatMap((mount, index) => mountOperations(mount, { index, resolvConf: inputs.resolvConf, spec })),
     ...pathOperations(spec),
     ...standardStreams(spec, inputs),
     ...(spec.rootAccess === 'read-only' ? [changeMount(ROOT, { attributes: ['ro'], subject: 'the root file system (read-only)' })] : []),

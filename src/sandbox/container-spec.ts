@@ -24,6 +24,11 @@ export interface ContainerSpec {
   readonly network: 'private' | 'none' | 'host';
   /** Of the root file system; mounts have their own. By default `read-write`. */
   readonly rootAccess?: MountAccess;
+  /**
+   * Where tsbuild is root in a user namespace of its own, which the step shares, and not on the machine: no device node can be
+   * made there, and with `one` id no file or process belongs to anybody but root.
+   */
+  readonly userNamespace?: { readonly ids: 'all' | 'one' };
   /** What all its processes together may use; by default no more limits than the caller has. */
   readonly limits?: CgroupLimits;
 }

@@ -2,6 +2,7 @@
 import type { Argument, Operation } from '../sys/syscall-program.ts';
 
 export const AT_FDCWD = -100;
+export const EPERM = 1;
 export const ENOENT = 2;
 export const EEXIST = 17;
 export const ENOTDIR = 20;

@@ -1,5 +1,6 @@
 /** The facts of this machine that a container's defaults depend on, found once. */
 import { existsSync, readdirSync, statfsSync } from 'node:fs';
+import { hasAllIds, ownIds } from '../sys/ids.ts';
 import type { HostFacts } from './container-defaults.ts';
 
 const CGROUP2_SUPER_MAGIC = 0x63677270; // linux/magic.h
@@ -8,8 +9,13 @@ const CPUS = '/sys/devices/system/cpu';
 let facts: HostFacts | undefined;
 
 export function hostFacts(): HostFacts {
-  facts ??= { cgroup2: isCgroup2('/sys/fs/cgroup'), throttledCpus: throttledCpus() };
+  facts ??= { cgroup2: isCgroup2('/sys/fs/cgroup'), throttledCpus: throttledCpus(), ...namespaceFacts() };
   return facts;
+}
+
+function namespaceFacts(): Pick<HostFacts, 'userNamespace' | 'ids'> {
+  const count = Math.min(...(['uid', 'gid'] as const).map((kind) => ownIds(kind).reduce((sum, range) => sum + range.count, 0)));
+  return { userNamespace: hasAllIds() ? 'initial' : 'own', ids: count > 1 ? 'all' : 'one' };
 }
 
 function isCgroup2(path: string): boolean {

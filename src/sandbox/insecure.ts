@@ -1,21 +1,22 @@
 /** `RUN --security=insecure`: as much as this process may do itself, for a step that the caller of the build trusts. */
 import { lstatSync, readdirSync, readFileSync } from 'node:fs';
 import { capabilityNames } from './capability.ts';
-import { type ContainerLimits, defaultMounts, type HostFacts } from './container-defaults.ts';
+import { type ContainerLimits, defaultMounts, type HostFacts, sharedNamespace } from './container-defaults.ts';
 import type { DeviceNode, MountSpec } from './container-spec.ts';
 
 /** As BuildKit has them, where the machine does. */
 const DEVICES = ['kmsg', 'cuse', 'fuse', 'kvm', 'net/tun', 'loop-control'];
 
-export function insecureLimits(): ContainerLimits {
-  return { capabilities: ownCapabilities(), seccomp: 'unconfined', devices: 'any', maskedPaths: [], readonlyPaths: [] };
+export function insecureLimits(facts: HostFacts): ContainerLimits {
+  const open = { seccomp: 'unconfined', devices: 'any', maskedPaths: [], readonlyPaths: [] } as const;
+  return { capabilities: ownCapabilities(), ...open, ...sharedNamespace(facts) };
 }
 
 /** /sys and control groups can be written, and there are more devices. */
 export function insecureMounts(facts: HostFacts, options: { shmBytes?: number } = {}): MountSpec[] {
   return defaultMounts(facts, options).map((mount) => {
     if (mount.kind === 'sysfs' || mount.kind === 'cgroup2') return { ...mount, access: 'read-write' };
-    return mount.kind === 'dev' ? { ...mount, more: devices() } : mount;
+    return mount.kind === 'dev' && facts.userNamespace === 'initial' ? { ...mount, more: devices() } : mount;
   });
 }
 

@@ -3,13 +3,14 @@
 import { posix } from 'node:path';
 import { unreachable } from '../errors.ts';
 import type { Argument, Operation } from '../sys/syscall-program.ts';
-import type { DeviceNode, FileOwner, MountAccess, MountSpec, TargetToMake } from './container-spec.ts';
+import type { ContainerSpec, DeviceNode, FileOwner, MountAccess, MountSpec, TargetToMake } from './container-spec.ts';
 import {
   AT_FDCWD,
   attach,
   attachAt,
   cloneMount,
   EEXIST,
+  EPERM,
   type MountAttribute,
   makeDirectory,
   makeLink,
@@ -39,6 +40,7 @@ interface MountContext {
   /** Makes the names of this mount's results unique in the program. */
   readonly index: number;
   readonly resolvConf: string;
+  readonly spec: Pick<ContainerSpec, 'network' | 'userNamespace'>;
 }
 
 export function mountOperations(mount: MountSpec, context: MountContext): Operation[] {
@@ -52,6 +54,8 @@ function kindOperations(mount: MountSpec, context: MountContext, as: string): Op
     case 'mqueue':
       return fileSystem(mount.target, { type: mount.kind, attributes: ['nosuid', 'nodev', 'noexec'], as });
     case 'sysfs':
+      if (context.spec.userNamespace !== undefined) return sysOperations(mount, context, as);
+      return ownSysfs(mount, as);
     case 'cgroup2':
       return fileSystem(mount.target, {
         type: mount.kind,
@@ -59,7 +63,7 @@ function kindOperations(mount: MountSpec, context: MountContext, as: string): Op
         as,
       });
     case 'dev':
-      return devOperations(mount, as);
+      return devOperations(mount, as, context.spec.userNamespace?.ids ?? 'all');
     case 'tmpfs':
       return tmpfsOperations(mount, as);
     case 'bind':
@@ -88,6 +92,28 @@ function kindOperations(mount: MountSpec, context: MountContext, as: string): Op
   }
 }
 
+function ownSysfs({ target, access }: Extract<MountSpec, { kind: 'sysfs' | 'cgroup2' }>, as: string): Operation[] {
+  return fileSystem(target, { type: 'sysfs', attributes: [...readOnly(access ?? 'read-only'), 'nosuid', 'nodev', 'noexec'], as });
+}
+
+/**
+ * In a user namespace a sysfs belongs to the network namespace that it shows, and is refused where that is the machine's, or where
+ * the machine's own cannot be seen whole. So the machine's is there, read-only, and the step's lies on it where it can be made.
+ */
+function sysOperations(mount: Extract<MountSpec, { kind: 'sysfs' | 'cgroup2' }>, { spec }: MountContext, as: string): Operation[] {
+  const place = `${as}.below`;
+  const subject = `/sys of the machine on ${mount.target} in the container`;
+  return [
+    openTarget({ path: mount.target, links: 'refuse', as: place, why: 'for /sys of the machine' }),
+    ...cloneMount({
+      ...{ dir: AT_FDCWD, path: '/sys', tree: 'with mounts below', as: `${as}.machine`, subject },
+      attributes: ['ro', 'nosuid', 'nodev', 'noexec'],
+    }),
+    attach(`${as}.machine`, { result: place }, subject),
+    ...(spec.network === 'host' ? [] : ownSysfs(mount, as).map((operation) => ({ ...operation, ignore: [EPERM] }))),
+  ];
+}
+
 /** A pseudo file system belongs on the real directory, never where an image's link points (CVE-2019-16884 and its kin). */
 function fileSystem(target: string, options: Parameters<typeof newFileSystem>[0]): Operation[] {
   const place = `${options.as}.place`;
@@ -102,7 +128,7 @@ function fileSystem(target: string, options: Parameters<typeof newFileSystem>[0]
  * Nodes are single-file mounts out of the scratch tmpfs; /dev itself is nodev, so that only those six open. devpts has to
  * allow devices.
  */
-function devOperations(mount: Extract<MountSpec, { kind: 'dev' }>, as: string): Operation[] {
+function devOperations(mount: Extract<MountSpec, { kind: 'dev' }>, as: string, ids: 'all' | 'one'): Operation[] {
   const { target, shmBytes, more = [] } = mount;
   const dev = { result: as };
   const size = [
@@ -124,11 +150,7 @@ function devOperations(mount: Extract<MountSpec, { kind: 'dev' }>, as: string): 
     ...more.map((node) => moreNode(node, dev)),
     ...newFileSystem({
       type: 'devpts',
-      options: [
-        ['mode', '0620'],
-        ['ptmxmode', '0666'],
-        ['gid', '5'],
-      ],
+      options: [['mode', '0620'], ['ptmxmode', '0666'], ...(ids === 'all' ? [['gid', '5'] as const] : [])],
       attributes: ['nosuid', 'noexec'],
       as: `${as}.pts`,
     }),

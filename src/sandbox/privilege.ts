@@ -5,7 +5,7 @@ import { TsbuildError } from '../errors.ts';
 /** Throws PRIVILEGE for an ordinary user. Root that lacks capabilities learns from the kernel what is missing. */
 export function needPrivilege(): void {
   if (geteuid?.() === 0) return;
-  throw new TsbuildError('PRIVILEGE', 'Cannot run a step: this process is not root, and builds without root are not supported yet', {
-    hint: 'Run tsbuild as root, for example with sudo.',
+  throw new TsbuildError('PRIVILEGE', 'Cannot run a step: this process is not root, and it is not in a user namespace either', {
+    hint: 'Use the tsbuild command, which makes a user namespace, or run as root.',
   });
 }

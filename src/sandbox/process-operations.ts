@@ -70,7 +70,7 @@ export function identityOperations(spec: ContainerSpec, filter: Uint8Array): Ope
     ...(process.rlimits ?? []).map(rlimitOperation),
     ...(process.newPrivileges === 'none' ? [noNewPrivileges()] : []),
     ...(seccomp === 'default' ? seccompOperations(filter) : []),
-    ...credentialOperations(process, capabilitySet(spec.capabilities)),
+    ...credentialOperations(process, capabilitySet(spec.capabilities), spec.userNamespace?.ids ?? 'all'),
     { syscall: 'umask', arguments: [process.umask], subject: `0${process.umask.toString(8)}` },
     // The kernel forgets it when credentials change.
     dieWithParent(),
@@ -244,7 +244,7 @@ function seccompOperations(filter: Uint8Array): Operation[] {
 }
 
 /** Bounding set, groups, ids, then the other sets; inheritable and ambient sets stay empty (CVE-2022-24769). */
-function credentialOperations({ uid, gid, groups }: ProcessSpec, capabilities: bigint): Operation[] {
+function credentialOperations({ uid, gid, groups }: ProcessSpec, capabilities: bigint, ids: 'all' | 'one'): Operation[] {
   const list = Buffer.alloc(groups.length * 4);
   groups.forEach((group, index) => {
     list.writeUInt32LE(group, index * 4);
@@ -252,7 +252,16 @@ function credentialOperations({ uid, gid, groups }: ProcessSpec, capabilities: b
   return [
     ...boundingOperations(capabilities),
     { syscall: 'prctl', arguments: [PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0], subject: 'PR_CAP_AMBIENT_CLEAR_ALL' },
-    { syscall: 'setgroups', arguments: [groups.length, { bytes: list.toString('base64') }], subject: `[${groups.join(', ')}]` },
+    // With one id the kernel lets nobody change groups: they could be what keeps the user out of a file.
+    ...(ids === 'all'
+      ? [
+          {
+            syscall: 'setgroups',
+            arguments: [groups.length, { bytes: list.toString('base64') }],
+            subject: `[${groups.join(', ')}]`,
+          } as const,
+        ]
+      : []),
     { syscall: 'setresgid', arguments: [gid, gid, gid], subject: String(gid) },
     { syscall: 'setresuid', arguments: [uid, uid, uid], subject: String(uid) },
     capsetOperation(uid === 0 ? capabilities : 0n),

@@ -1,7 +1,18 @@
 /** The container's root file system, and moving into it. */
 import type { Operation } from '../sys/syscall-program.ts';
-import type { ContainerSpec, LayerStack, MountSpec, OverlayRootfs } from './container-spec.ts';
-import { AT_FDCWD, attach, changeMount, cloneMount, makeDirectory, makeNode, newFileSystem, ROOT, SCRATCH } from './file-operations.ts';
+import type { ContainerSpec, LayerStack, OverlayRootfs } from './container-spec.ts';
+import {
+  AT_FDCWD,
+  attach,
+  attachAt,
+  changeMount,
+  cloneMount,
+  makeDirectory,
+  makeNode,
+  newFileSystem,
+  ROOT,
+  SCRATCH,
+} from './file-operations.ts';
 
 const MS_NODEV = 4;
 const MS_REC = 0x4000;
@@ -9,10 +20,14 @@ const MS_PRIVATE = 1 << 18;
 const MNT_DETACH = 2;
 const O_PATH_CLOEXEC = 0o12000000;
 const S_IFCHR = 0o020000;
+const S_IFREG = 0o100000;
 /** What mount(2) takes of its options, on every architecture at least. */
 const OPTION_PAGE_BYTES = 4096;
-/** Whatever the machine's defaults: an upper directory must say by itself what changed. */
-const PLAIN_LAYERS = 'redirect_dir=off,metacopy=off';
+/**
+ * Whatever the machine's defaults: an upper directory must say by itself what changed. `userxattr`, marks that are not the machine's
+ * root's alone, implies that.
+ */
+const PLAIN_LAYERS = { 'own machine': ['redirect_dir=off', 'metacopy=off'], 'user namespace': ['userxattr'] } as const;
 
 /** The device nodes of a container: name → number in the kernel's encoding (small ones: major << 8 | minor). */
 export const DEVICES: readonly (readonly [name: string, device: number])[] = [
@@ -29,14 +44,16 @@ export const DEVICES: readonly (readonly [name: string, device: number])[] = [
  * with the old tree, so that only what is cloned out of it is ever seen in the container. Unless `devices` says otherwise, everything is nodev,
  * stricter than Docker's device cgroup: a device node that a step makes cannot be opened.
  */
-export function rootOperations({ rootfs, mounts, devices }: Pick<ContainerSpec, 'rootfs' | 'mounts' | 'devices'>): Operation[] {
+export function rootOperations(spec: Pick<ContainerSpec, 'rootfs' | 'mounts' | 'devices' | 'userNamespace'>): Operation[] {
+  const { rootfs, mounts, devices } = spec;
+  const host: Host = spec.userNamespace === undefined ? 'own machine' : 'user namespace';
   const stacks = mounts.flatMap((mount, index) => (mount.kind === 'layers' ? [{ stack: mount.layers, as: `mount${index}` }] : []));
   const makePrivate: Operation = {
     syscall: 'mount',
     arguments: [0, { text: '/' }, 0, MS_REC | MS_PRIVATE, 0],
     subject: '/ apart from the host (MS_REC+MS_PRIVATE)',
   };
-  const root = 'directory' in rootfs ? directoryRoot(rootfs.directory, stacks) : overlayRoot(rootfs, stacks);
+  const root = 'directory' in rootfs ? directoryRoot(rootfs.directory, stacks, host) : overlayRoot(rootfs, stacks, host);
   return [
     makePrivate,
     ...root,
@@ -54,15 +71,18 @@ export function enterRootOperations(): Operation[] {
   ];
 }
 
-function overlayRoot(rootfs: OverlayRootfs, stacks: readonly Stack[]): Operation[] {
+/** Where the privileges of this process count: on the whole machine, or in a user namespace. */
+type Host = 'own machine' | 'user namespace';
+
+function overlayRoot(rootfs: OverlayRootfs, stacks: readonly Stack[], host: Host): Operation[] {
   // Overlayfs needs something below: with no layer yet, the upper directory alone is the whole tree.
-  if (rootfs.lower.length === 0) return directoryRoot(`${rootfs.cwd}/${rootfs.upper}`, stacks);
+  if (rootfs.lower.length === 0) return directoryRoot(`${rootfs.cwd}/${rootfs.upper}`, stacks, host);
   return [
     goTo(rootfs.cwd),
-    ...scratchAt(rootfs.merged),
-    ...stacks.flatMap((stack) => stackOperations(stack, `${rootfs.cwd}/${rootfs.merged}`)),
+    ...scratchAt(rootfs.merged, host),
+    ...stacks.flatMap((stack) => stackOperations(stack, `${rootfs.cwd}/${rootfs.merged}`, host)),
     ...(stacks.length === 0 ? [] : [goTo(rootfs.cwd)]),
-    ...mountOverlay(rootfs, rootfs.merged, 'overlay'),
+    ...mountOverlay({ ...rootfs, host }, rootfs.merged, 'overlay'),
     openHere(rootfs.merged, ROOT.result),
   ];
 }
@@ -85,10 +105,11 @@ interface Layers {
   readonly lower: readonly string[];
   readonly upper?: string;
   readonly work?: string;
+  readonly host: Host;
 }
 
 /** For more layers than fit into the option page, which mount(2) would cut off in silence. `lowerdir+` needs Linux 6.5. */
-function configureOverlay({ lower, upper, work }: Layers, place: string, as: string): Operation[] {
+function configureOverlay({ lower, upper, work, host }: Layers, place: string, as: string): Operation[] {
   const layers = lower.map((path) => ['lowerdir+', path] as const);
   const writable =
     upper === undefined || work === undefined
@@ -100,7 +121,7 @@ function configureOverlay({ lower, upper, work }: Layers, place: string, as: str
   const subject = `overlay of ${lower.length} layers (so many need Linux 6.5)`;
   const configured = newFileSystem({
     type: 'overlay',
-    options: [['redirect_dir', 'off'], ['metacopy', 'off'], ...layers, ...writable],
+    options: [...PLAIN_LAYERS[host].map(keyAndValue), ...layers, ...writable],
     attributes: ['nodev'],
     as,
   });
@@ -112,11 +133,16 @@ function configureOverlay({ lower, upper, work }: Layers, place: string, as: str
   ];
 }
 
+function keyAndValue(option: string): string | readonly [string, string] {
+  const [key = '', value] = option.split('=');
+  return value === undefined ? key : [key, value];
+}
+
 /** Escapes what separates options and layers. */
-function overlayOptions({ lower, upper, work }: Layers): string {
+function overlayOptions({ lower, upper, work, host }: Layers): string {
   const escaped = (path: string) => path.replace(/[\\,:]/g, '\\$&');
   const writable = upper === undefined || work === undefined ? '' : `,upperdir=${escaped(upper)},workdir=${escaped(work)}`;
-  return `${PLAIN_LAYERS},lowerdir=${lower.map(escaped).join(':')}${writable}`;
+  return `${PLAIN_LAYERS[host].join(',')},lowerdir=${lower.map(escaped).join(':')}${writable}`;
 }
 
 function goTo(directory: string): Operation {
@@ -135,7 +161,7 @@ export function layersName(as: string): string {
 }
 
 /** Mounted in the scratch tmpfs, before the root file system comes to lie on it: by path, which old kernels need for many layers. */
-function stackOperations({ stack, as }: Stack, scratch: string): Operation[] {
+function stackOperations({ stack, as }: Stack, scratch: string, host: Host): Operation[] {
   const { cwd, lower, writable } = stack;
   const place = `${scratch}/${as}`;
   // Without an upper directory overlayfs wants two layers, and none twice.
@@ -145,29 +171,42 @@ function stackOperations({ stack, as }: Stack, scratch: string): Operation[] {
     goTo(cwd),
     makeDirectory(SCRATCH, as, 0o700),
     ...(lower.length === 0 ? [makeDirectory(SCRATCH, `${as}.none`, 0o755)] : []),
-    ...mountOverlay({ lower: [...lower, ...padding], ...writable }, place, `${as}.overlay`),
+    ...mountOverlay({ lower: [...lower, ...padding], ...writable, host }, place, `${as}.overlay`),
     openHere(place, layersName(as)),
   ];
 }
 
-function directoryRoot(directory: string, stacks: readonly Stack[]): Operation[] {
+function directoryRoot(directory: string, stacks: readonly Stack[], host: Host): Operation[] {
   return [
     ...cloneMount({ dir: AT_FDCWD, path: directory, tree: 'this mount', attributes: ['nodev'], as: 'tree', subject: directory }),
-    ...scratchAt(directory),
-    ...stacks.flatMap((stack) => stackOperations(stack, directory)),
+    ...scratchAt(directory, host),
+    ...stacks.flatMap((stack) => stackOperations(stack, directory, host)),
     openHere(directory, 'scratch.top'),
     attach('tree', { result: 'scratch.top' }, directory),
     openHere(directory, ROOT.result),
   ];
 }
 
-function scratchAt(path: string): Operation[] {
+function scratchAt(path: string, host: Host): Operation[] {
   return [
     ...newFileSystem({ type: 'tmpfs', options: [['mode', '0755']], attributes: ['nosuid', 'noexec'], as: SCRATCH.result }),
     openHere(path, 'scratch.place'),
     attach(SCRATCH.result, { result: 'scratch.place' }, path),
     makeDirectory(SCRATCH, 'empty', 0o555),
-    ...DEVICES.map(([name, device]) => makeNode(SCRATCH, name, { mode: S_IFCHR | 0o666, device })),
+    ...DEVICES.flatMap(([name, device]) =>
+      host === 'own machine' ? [makeNode(SCRATCH, name, { mode: S_IFCHR | 0o666, device })] : nodeOfMachine(name),
+    ),
+  ];
+}
+
+/** A node cannot be made in a user namespace: the machine's own is mounted on a file, where host-facts.ts has found it to be the right one. */
+function nodeOfMachine(name: string): Operation[] {
+  const as = `machine.${name}`;
+  const subject = `/dev/${name} of the machine`;
+  return [
+    makeNode(SCRATCH, name, { mode: S_IFREG | 0o666, device: 0 }),
+    ...cloneMount({ dir: AT_FDCWD, path: `/dev/${name}`, tree: 'this mount', attributes: ['nosuid', 'noexec'], as, subject }),
+    attachAt(as, SCRATCH, name),
   ];
 }
 

@@ -62,7 +62,7 @@ export function cString(name: ByteString): Buffer {
 }
 
 /** For messages: the directory's path as the kernel knows it, and the name. */
-function describePlace(dir: number, name: ByteString): string {
+export function describePlace(dir: number, name: ByteString): string {
   if (name.startsWith('/') || dir < 0) return display(name);
   let directory = `<${dir}>` as ByteString;
   try {

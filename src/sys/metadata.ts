@@ -1,11 +1,13 @@
 /** Owner, mode and times of one name, never following a link. '' as the name is the descriptor itself, O_PATH or not. */
 import { type ByteString, toBuffer } from '../tree/byte-string.ts';
-import { cString, failure, invoke } from './errno.ts';
+import { cString, describePlace, failure, invoke } from './errno.ts';
+import { missingIds } from './ids.ts';
 import { bind } from './libc.ts';
 
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const AT_EMPTY_PATH = 0x1000;
 const FCHMODAT2 = 452;
+const EINVAL = 22;
 const ENOSYS = 38;
 const O_PATH_NOFOLLOW_CLOEXEC = 0o12000000 | (process.arch === 'arm64' ? 0o100000 : 0o400000);
 const NANOSECONDS = 1_000_000_000n;
@@ -23,9 +25,14 @@ let hasFchmodat2 = true;
 const timeFields = new BigInt64Array(4);
 const times = Buffer.from(timeFields.buffer);
 
-/** Clears setuid, setgid and file capabilities where the kernel does: set the mode after it. */
+/**
+ * Clears setuid, setgid and file capabilities where the kernel does: set the mode after it. Throws PRIVILEGE where the user
+ * namespace does not have the ids.
+ */
 export function setOwnerAt(dir: number, name: ByteString, uid: number, gid: number): void {
   const result = invoke(fchownat, dir, cString(name), uid, gid, flagsFor(name));
+  const missing = result === -EINVAL ? missingIds(describePlace(dir, name), { uid, gid }) : undefined;
+  if (missing !== undefined) throw missing;
   if (result < 0) throw failure(`change the owner to ${uid}:${gid} of`, dir, name, result);
 }
 

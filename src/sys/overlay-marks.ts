@@ -5,10 +5,17 @@
 import { TsbuildError } from '../errors.ts';
 import { type ByteString, display } from '../tree/byte-string.ts';
 import { makeNodeAt } from './entries.ts';
+import { hasAllIds } from './ids.ts';
 import type { Stat } from './stat.ts';
 import { getXattrAt, setXattrAt } from './xattr.ts';
 
-const OPAQUE = 'trusted.overlay.opaque';
+let prefix: string | undefined;
+
+/** `trusted.*` is the machine's root's; elsewhere overlays are mounted with `userxattr`. */
+function opaqueKey(): string {
+  prefix ??= hasAllIds() ? 'trusted.' : 'user.';
+  return `${prefix}overlay.opaque`;
+}
 
 /** A character device 0:0 stands for a deleted name. */
 export function isWhiteout(stat: Stat): boolean {
@@ -21,14 +28,14 @@ export function makeWhiteoutAt(dir: number, name: ByteString): void {
 
 /** True where the directory hides everything that lower layers have in it. */
 export function isOpaqueAt(dir: number, name: ByteString): boolean {
-  const value = getXattrAt(dir, name, OPAQUE);
+  const value = getXattrAt(dir, name, opaqueKey());
   if (value === undefined) return false;
   const text = value.toString('latin1');
   if (text === 'y') return true;
   // 'x' announces whiteouts in a form that only a nested overlay writes (Linux 6.7).
-  throw new TsbuildError('UNSUPPORTED', `Cannot read the overlay directory ${display(name)}: ${OPAQUE} is "${text}"`);
+  throw new TsbuildError('UNSUPPORTED', `Cannot read the overlay directory ${display(name)}: ${opaqueKey()} is "${text}"`);
 }
 
 export function setOpaqueAt(dir: number, name: ByteString): void {
-  setXattrAt(dir, name, OPAQUE, Buffer.from('y'));
+  setXattrAt(dir, name, opaqueKey(), Buffer.from('y'));
 }

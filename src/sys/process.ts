@@ -1,5 +1,5 @@
 /** Processes by pidfd: a number that cannot come to mean another process. pidfd_open(2) */
-import { closeSync } from 'node:fs';
+import { closeSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { SyscallError } from '../errors.ts';
 import { errnoName, invoke } from './errno.ts';
@@ -86,10 +86,26 @@ export function untilReadable(fd: number): Promise<void> {
   });
 }
 
+/** The number of the process; nobody else has it as long as the process is not reaped. */
+export function pidOfPidfd(pidfd: number): number {
+  const found = /^Pid:\s*(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${pidfd}`, 'latin1'))?.[1];
+  if (found === undefined) throw new Error('Not a pidfd');
+  return Number(found);
+}
+
+/** As `waitPidfd`, in place: for a child that is about to end. */
+export function reapPidfd(pidfd: number): ProcessEnd {
+  try {
+    return reap(pidfd, 0);
+  } finally {
+    closeSync(pidfd);
+  }
+}
+
 /** siginfo_t: si_code at 8, si_status at 24, on both architectures. */
-function reap(pidfd: number): ProcessEnd {
+function reap(pidfd: number, wait = WNOHANG): ProcessEnd {
   const info = Buffer.alloc(SIGINFO_BYTES);
-  const result = invoke(waitid, P_PIDFD, pidfd, info, WEXITED | WNOHANG | WALL);
+  const result = invoke(waitid, P_PIDFD, pidfd, info, WEXITED | wait | WALL);
   if (result < 0) throw new SyscallError('waitid', 'the process of a step', errnoName(-result));
   const status = info.readInt32LE(24);
   return info.readInt32LE(8) === CLD_EXITED ? { exitCode: status } : { signal: signalName(status) };

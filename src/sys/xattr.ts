@@ -66,10 +66,10 @@ export function removeXattrAt(dir: number, name: ByteString, key: string): void 
 
 /**
  * True of the attributes that belong in an image: file capabilities, ACLs and `user.*`. Overlay's own would let a layer
- * redirect a directory, and labels and signatures (`security.selinux`, `security.ima`) belong to the machine.
+ * redirect a directory, our own (`user.tsbuild.*`) say what a file stands for, and labels and signatures (`security.selinux`, `security.ima`) belong to the machine.
  */
 export function isImageXattr(key: string): boolean {
-  if (key.startsWith('user.')) return !key.startsWith('user.overlay.');
+  if (key.startsWith('user.')) return !key.startsWith('user.overlay.') && !key.startsWith('user.tsbuild.');
   return key === 'security.capability' || key === 'system.posix_acl_access' || key === 'system.posix_acl_default';
 }
 

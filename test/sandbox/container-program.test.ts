@@ -5,7 +5,7 @@ import { type ContainerInputs, containerProgram } from '../../src/sandbox/contai
 import type { ContainerSpec } from '../../src/sandbox/container-spec.ts';
 import { encodeProgram } from '../../src/sys/syscall-program.ts';
 
-const FACTS = { cgroup2: true, throttledCpus: ['cpu0', 'cpu1'] };
+const FACTS = { cgroup2: true, throttledCpus: ['cpu0', 'cpu1'], userNamespace: 'initial', ids: 'all' } as const;
 const INPUTS: ContainerInputs = { resolvConf: 'nameserver 192.0.2.1\n', filter: new Uint8Array(16), stdin: 'empty' };
 const SPEC: ContainerSpec = {
   rootfs: { cwd: '/state', lower: ['a/fs', 'b,c:d\\e/fs'], upper: 'u/fs', work: 'u/work', merged: 'u/merged' },

@@ -12,6 +12,7 @@ import { stepRlimits } from '../../sandbox/rlimits.ts';
 import { type ContainerExit, type ContainerIo, runContainer } from '../../sandbox/run-container.ts';
 import { makeMountStubs } from '../../snapshots/mount-stub.ts';
 import type { ActiveSnapshot } from '../../snapshots/snapshotter.ts';
+import { missingIds } from '../../sys/ids.ts';
 import type { FileTree } from '../../tree/file-tree.ts';
 import { placeMounts } from './place-mounts.ts';
 import type { BuildResources } from './resources.ts';
@@ -54,6 +55,7 @@ type RunningResources = Pick<BuildResources, 'snapshots' | 'networks' | 'cgroups
 export async function inContainer(resources: RunningResources, active: ActiveSnapshot, command: ContainerCommand): Promise<ContainerExit> {
   const { networks, signal, snapshots } = resources;
   refuseNul(command);
+  refuseNetwork(command);
   using tree = snapshots.activeTree(active);
   const { mounts, targets } = placeMounts(tree, stepMounts(command));
   const spec = containerSpec(resources, active, { command, mounts, tree });
@@ -71,6 +73,14 @@ export async function inContainer(resources: RunningResources, active: ActiveSna
   } finally {
     stubs.remove();
   }
+}
+
+/** An ordinary user cannot connect a namespace to the machine's network. */
+function refuseNetwork({ network }: ContainerCommand): void {
+  if (network !== 'private' || hostFacts().userNamespace === 'initial') return;
+  throw new TsbuildError('NETWORK_SETUP', 'Cannot give a step a network: not supported yet without root', {
+    hint: 'Give it none (--network=none, RUN --network=none), let it use the machine’s (--network=host --allow network.host), or run tsbuild as root.',
+  });
 }
 
 /** Strings of the kernel end at a NUL byte; JSON, of a Dockerfile or an image's config, can hold one. */
@@ -120,13 +130,15 @@ interface SpecParts {
 function containerSpec({ snapshots }: RunningResources, active: ActiveSnapshot, { command, mounts, tree }: SpecParts): ContainerSpec {
   const { uid, gid, groups, home } = lookUpUser(tree, command.user);
   const env = command.env.some((text) => text.startsWith('HOME=')) ? command.env : [...command.env, `HOME=${home}`];
+  const missing = missingIds('a process', { uid, gid });
+  if (missing !== undefined) throw missing;
   const { rlimits } = stepRlimits(command.limits?.ulimits ?? [], command.core ?? 'caller');
   return {
     rootfs: snapshots.overlay(active),
     mounts,
     process: { argv: command.argv, env, cwd: command.cwd, uid, gid, groups, umask: 0o022, rlimits, ...processOptions(command) },
     hostname: command.hostname ?? DEFAULT_HOSTNAME,
-    ...(command.security === 'insecure' ? insecureLimits() : sandboxLimits(hostFacts())),
+    ...(command.security === 'insecure' ? insecureLimits(hostFacts()) : sandboxLimits(hostFacts())),
     ...command.isolation,
     network: command.network,
     ...(command.limits === undefined ? {} : { limits: command.limits.cgroup }),

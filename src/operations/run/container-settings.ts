@@ -6,6 +6,7 @@ import type { ContainerConfig } from '../../oci/image-config.ts';
 import { capabilityNamed } from '../../sandbox/capability.ts';
 import { DEFAULT_CAPABILITIES } from '../../sandbox/container-defaults.ts';
 import type { ContainerSpec } from '../../sandbox/container-spec.ts';
+import { hostFacts } from '../../sandbox/host-facts.ts';
 import { insecureLimits } from '../../sandbox/insecure.ts';
 import type { PublishedPort } from './container-record.ts';
 import type { RunOptions } from './run-options.ts';
@@ -46,7 +47,7 @@ export function isolationOf(options: RunOptions): Partial<Pick<ContainerSpec, 'c
 }
 
 function capabilitiesOf(add: readonly string[], drop: readonly string[]): string[] {
-  const own = insecureLimits().capabilities;
+  const own = insecureLimits(hostFacts()).capabilities;
   const added = new Set(add.filter((name) => !isAll(name)).map((name) => known('--cap-add', name)));
   const dropped = new Set(drop.filter((name) => !isAll(name)).map((name) => known('--cap-drop', name)));
   const missing = [...added].find((name) => !own.includes(name));

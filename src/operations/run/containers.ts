@@ -1,6 +1,8 @@
 /** `ps`, `logs`, `stop`, `kill`, `rm`, `wait`, `port`: what is known of containers, and how they end. */
+
+import { defaultRoot } from '../../default-root.ts';
 import { TsbuildError } from '../../errors.ts';
-import { type CommonOptions, defaultRoot } from '../../session.ts';
+import type { CommonOptions } from '../../session.ts';
 import { prepareStateDirectory } from '../../store/state-directory.ts';
 import { type LogEntry, readLog } from './container-log.ts';
 import {

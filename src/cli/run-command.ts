@@ -1,11 +1,9 @@
-/** From argv to the command's exit code. */
-import { parseCommandLine } from './parse-command-line.ts';
-import { readVersion } from './read-version.ts';
+/** From a parsed command line to the command's exit code. */
+import type { ParsedCommand } from './parse-command-line.ts';
 import { printResult, type Terminal } from './terminal.ts';
 
 /** Resolves to the exit code; rejects with what went wrong. */
-export async function runCommandLine(argv: readonly string[], terminal: Terminal): Promise<number> {
-  const parsed = parseCommandLine(argv, readVersion());
+export async function runCommand(parsed: ParsedCommand | { readonly help: string }, terminal: Terminal): Promise<number> {
   if ('help' in parsed) {
     printResult(terminal, parsed.help.trimEnd());
     return 0;

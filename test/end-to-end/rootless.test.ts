@@ -1,0 +1,143 @@
+/** An ordinary user builds what root builds, bit for bit, in a user namespace of the user's own. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import path from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { emptyUserWorld, makeUserWorld, type UserWorld } from './_rootless.ts';
+import { makeWorld, type World } from './_world.ts';
+
+/** Gives everything that a step has changed one time. */
+const AGED = "find / -xdev -newer /etc/passwd -exec touch -h -d @1700000000 '{}' + 2> /dev/null || true";
+
+/** What root makes of `DIR` for ADD: owners, a capability, attributes. */
+const TREE = `mkdir -p DIR/t/sub && echo n > DIR/t/n && chown 4242:2424 DIR/t/n && cp /bin/busybox DIR/t/capable
+chown 33:33 DIR/t/sub && setcap cap_net_raw+ep DIR/t/capable && setfattr -n user.note -v hello DIR/t/n && ln -s n DIR/t/link && chown -h 7:8 DIR/t/link
+tar --xattrs --xattrs-include='*' --numeric-owner --mtime=@1700000000 --sort=name -cf DIR/tree.tar -C DIR/t . && rm -r DIR/t
+find DIR -exec touch -h -d @1700000000 {} +`;
+
+/** Steps on busybox. */
+const BUILDS: Readonly<Record<string, readonly string[]>> = {
+  'owners and modes': [
+    'RUN mkdir -p /a/b && echo 1 > /a/b/c && chown 1000:1000 /a && chown 65533:7 /a/b && chmod 0000 /a/b/c && chmod 2751 /a/b',
+    'RUN cp /bin/busybox /su && chmod 4755 /su && chown 33:33 /a/b/c && ln -s nowhere /a/link && chown -h 5:6 /a/link && mkfifo /a/pipe',
+  ],
+  'whiteouts and opaque directories': [
+    'RUN mkdir -p /d/e /d/f && echo 1 > /d/e/1 && echo 2 > /d/2 && echo 3 > /d/f/3',
+    'RUN rm /d/2 && rm -r /d/e && mkdir /d/e && echo new > /d/e/new',
+    'RUN rm -r /d && echo file > /d',
+    'RUN rm /d && mkdir /d && echo again > /d/again && mv /etc/group /etc/moved',
+  ],
+  'hard and symbolic links': [
+    'RUN echo x > /one && ln /one /two && ln -s two /three && ln -s /one /etc/four',
+    'RUN chmod 600 /two && rm /three',
+  ],
+  'COPY and ADD with owners and modes': [
+    'COPY a /plain',
+    'COPY --chown=1000:1000 a /owned',
+    'COPY --chmod=4711 --chown=app:wheel d /dir',
+    'COPY --link d /linked/deep',
+    'ADD tree.tar /tree',
+    'FROM busybox AS second',
+    'COPY --from=0 / /all',
+  ],
+  'capabilities of files, and attributes': ['ADD tree.tar /', 'RUN mv /capable /moved && chown 5 /n'],
+  'other users': [
+    'RUN mkdir /w /t && chown app /w && chown 12345 /t',
+    'USER app',
+    'WORKDIR /w/here',
+    'RUN id -u > /w/who && id -G > /w/groups',
+    'USER 12345:54321',
+    'RUN id > /t/id',
+  ],
+  mounts: [
+    'RUN --mount=type=secret,id=s cat /run/secrets/s | wc -c > /size',
+    "RUN --mount=type=secret,id=s,uid=1000,mode=0400 --mount=type=tmpfs,target=/t stat -c '%u %a' /run/secrets/s > /stat",
+    'RUN --mount=type=cache,target=/c,uid=1000 echo 1 > /c/x && stat -c %u /c > /cache',
+    'RUN --mount=type=bind,target=/ctx,rw cat /ctx/a > /copied && echo gone > /ctx/new',
+    'RUN --mount=type=bind,from=busybox,source=/etc,target=/other cp /other/passwd /passwd',
+  ],
+  'kernel file systems': [
+    "RUN for f in null zero full random urandom tty; do stat -c '%n %F %t %T %a' /dev/$f; done > /devices; head -c 4 /dev/zero > /zeros",
+    'RUN grep Cap /proc/self/status > /caps; grep Seccomp: /proc/self/status > /seccomp; echo 1 > /proc/sys/kernel/hostname || echo no > /no',
+    "RUN ls /dev /sys > /list; stat -c '%n %a' /dev /dev/shm /dev/pts /proc /sys > /stat; ulimit -a > /limits; (umask; pwd; hostname) > /self",
+    'RUN cat /proc/kcore /proc/keys > /masked; ls /sys/firmware >> /masked; (mknod /made c 1 3 && cat /made) 2> /dev/null || echo no > /no; rm -f /made',
+  ],
+};
+
+describe('an ordinary user with subordinate ids', () => {
+  let root: World;
+  let user: UserWorld;
+  before(async () => {
+    [root, user] = await Promise.all([makeWorld(), makeUserWorld()]);
+  });
+  after(async () => {
+    await root[Symbol.asyncDispose]();
+    await user[Symbol.asyncDispose]();
+  });
+
+  for (const [name, instructions] of Object.entries(BUILDS)) {
+    it(`builds the layers that root builds: ${name}`, async () => {
+      const lines = instructions.map((line) => (line.startsWith('RUN') ? `${line}; ${AGED}` : line));
+      const digests = await Promise.all(
+        [root, user].map(async (world) => {
+          const context = world.context({
+            ...{ Dockerfile: `FROM busybox\n${lines.join('\n')}\n`, a: 'a', 'd/x': 'x', 'd/e/y': 'y', secret: 'hush' },
+          });
+          execFileSync('sh', ['-euc', TREE.replaceAll('DIR', context)]);
+          await world.succeed(['build', '--network=none', '-t', 'out', '--secret', `id=s,src=${path.join(context, 'secret')}`, context]);
+          return layersOf(await world.succeed(['inspect', 'out']));
+        }),
+      );
+      assert.ok((digests[0] ?? []).length > 1);
+      assert.deepEqual(digests[1], digests[0]);
+    });
+  }
+});
+
+function layersOf(inspected: string): string[] {
+  const { manifest } = JSON.parse(inspected) as { manifest: { layers: { digest: string }[] } };
+  return manifest.layers.map(({ digest }) => digest);
+}
+
+describe('an ordinary user', () => {
+  it('gets the exit code of a build that fails', async () => {
+    await using world = await makeUserWorld();
+    const result = await world.tsbuild(['--network=none', world.context({ Dockerfile: 'FROM busybox\nRUN exit 7\n' })]);
+    assert.equal(result.code, 1, result.stderr);
+    assert.match(result.stderr, /ERR_TSBUILD_RUN_FAILED/);
+  });
+
+  it('hears which ids are lacking where a layer has more than the namespace', async () => {
+    await using world = await makeUserWorld({ ranges: ['400000:1000'] });
+    const context = world.context({ Dockerfile: 'FROM busybox\nADD tree.tar /\n' });
+    execFileSync('sh', ['-euc', TREE.replaceAll('DIR', context)]);
+    const { code, stderr } = await world.tsbuild(['--progress=plain', context]);
+    assert.equal(code, 1);
+    assert.match(
+      stderr,
+      /ERR_TSBUILD_PRIVILEGE: Cannot give .* to 4242:2424: this user namespace has the users 0, 1 to 1000 and groups 0, 1 to 1000 only/,
+    );
+    assert.match(stderr, /--add-subuids 100000-165535 --add-subgids 100000-165535/);
+  });
+
+  it('without subordinate ids runs steps as root, and as nobody else', async () => {
+    await using world = await makeUserWorld({ ranges: [] });
+    const context = world.context({
+      Dockerfile: 'FROM busybox\nRUN echo "$(id -u) $(cat /proc/self/setgroups)" > /id\nRUN cat /id\n',
+      User: 'FROM busybox\nUSER app\nRUN id\n',
+    });
+    const { code, stderr } = await world.tsbuild(['--progress=plain', '--network=none', context]);
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, / 0 deny\n/);
+    const other = await world.tsbuild(['--network=none', '-f', path.join(context, 'User'), context]);
+    assert.equal(other.code, 1);
+    assert.match(other.stderr, /ERR_TSBUILD_PRIVILEGE: Cannot give a process to 1000:1000/);
+  });
+
+  it('builds several images at once on one state directory', async () => {
+    await using world = emptyUserWorld();
+    const context = world.context({ Dockerfile: 'FROM scratch\nCOPY Dockerfile /\n' });
+    const digests = await Promise.all([1, 2, 3].map(async () => await world.succeed(['-q', context])));
+    assert.equal(new Set(digests).size, 1);
+  });
+});

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # vm-test.sh [--kernel PACKAGE] [--suite SUITE] [FILE.test.js...]: boots a kernel of Debian's in an emulated machine and proves
 # tsbuild there: pure cgroup v2, modules loaded when they are needed, nothing but what the distribution's kernel has. Without files:
-# the checks of scripts/vm/checks.sh. With files (compiled tests, paths from the repository's root): these, by node:test.
+# the checks of scripts/vm/checks.sh, or those whose names are given. With files (compiled tests, paths from the repository's root): these, by node:test.
 # PACKAGE is such as linux-image-cloud-amd64 (the default), of this machine's Debian or, with --suite sid, of that one.
 # The machine's root is a Debian of its own, made by mmdebstrap, with node in it; the repository is there read-only; it has no network card.
 set -euo pipefail

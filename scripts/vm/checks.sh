@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# checks.sh TSBUILD: whole builds in the machine of scripts/vm-test.sh, judged by what the kernel says of them.
+# checks.sh TSBUILD [CHECK...]: whole builds in the machine of scripts/vm-test.sh, judged by what the kernel says of them.
 # Each function `check_…` is a check; its name says what it checks. Ends with their counts.
 set -uo pipefail
 
 TSBUILD=$1
+CHOSEN=("${@:2}")
 export TSBUILD_ROOT=/tmp/state
 HERE=$(cd "$(dirname "$0")" && pwd)
 WORK=$(mktemp -d)
@@ -15,6 +16,7 @@ main() {
   echo "Linux $(uname -r), Node $(node --version), cgroups: $(stat -f -c %T /sys/fs/cgroup)"
   busybox_rootfs
   for name in $(declare -F | sed -n 's/^declare -f check_/check_/p' | sort); do
+    [ ${#CHOSEN[@]} -eq 0 ] || [[ " ${CHOSEN[*]} " == *" $name "* ]] || continue
     local began=$EPOCHREALTIME
     # Not as a condition: there `set -e` would not count.
     (set -e; "$name") >"$WORK/log" 2>&1
@@ -164,6 +166,41 @@ DOCKERFILE
   [ -z "$(ls "$TSBUILD_ROOT/ingest")" ]
 }
 
+check_50_limits_of_a_step_are_in_its_own_group() {
+  context limited <<'DOCKERFILE'
+FROM busybox
+RUN cd /sys/fs/cgroup && for file in memory.max memory.swap.max cpu.max cpu.weight cpuset.cpus pids.max; do echo "$file $(cat $file)"; done >/files
+DOCKERFILE
+  local limits=(--memory 64m --memory-swap 96m --cpus 0.5 --cpu-shares 512 --cpuset-cpus 0 --pids-limit 77)
+  "$TSBUILD" build --network none -t limited:1 "${limits[@]}" limited
+  "$TSBUILD" run --network none limited:1 cat /files | tee files
+  printf '%s\n' 'memory.max 67108864' 'memory.swap.max 33554432' 'cpu.max 50000 100000' 'cpu.weight 59' 'cpuset.cpus 0' 'pids.max 77' | cmp - files
+}
+
+check_51_a_step_out_of_memory_is_told_as_such() {
+  out_of_memory | tee told
+  grep -qF 'was killed with SIGKILL, exit code 137: out of memory (limit 32 MiB)' told
+}
+
+check_52_a_group_that_only_tsbuild_is_in_hands_its_controllers_down() {
+  echo +memory >/sys/fs/cgroup/cgroup.subtree_control
+  mkdir /sys/fs/cgroup/alone
+  hog
+  (echo 0 >/sys/fs/cgroup/alone/cgroup.procs && exec "$TSBUILD" build --network none --no-cache --memory 32m hog 2>&1) | tee told || true
+  grep -qF 'out of memory (limit 32 MiB)' told
+  [ "$(cat /sys/fs/cgroup/alone/cgroup.subtree_control)" = memory ]
+  "$TSBUILD" images >/dev/null
+  [ -z "$(find /sys/fs/cgroup/alone -mindepth 1 -type d)" ]
+  rmdir /sys/fs/cgroup/alone
+}
+
+check_53_beside_other_processes_the_group_is_below_the_root() {
+  mkdir /sys/fs/cgroup/crowd
+  (echo 0 >/sys/fs/cgroup/crowd/cgroup.procs && out_of_memory) | tee told
+  grep -qF 'out of memory (limit 32 MiB)' told
+  rmdir /sys/fs/cgroup/crowd
+}
+
 # layers BASE FROM TO: an image of TO layers of files, and one on top of it that removes from the lowest.
 layers() {
   local count=$3
@@ -187,6 +224,16 @@ uplink() {
   ip netns exec world node -e 'require("net").createServer((peer) => peer.end(`you are ${peer.remoteAddress}\n`)).listen(7777, "203.0.113.1")' &
   for _ in $(seq 100); do ip netns exec world ss -ltn | grep -q 7777 && return; sleep 0.1; done
   return 1
+}
+
+hog() {
+  printf 'FROM busybox\nRUN tail -c 199999999 /dev/zero\n' | context hog
+}
+
+# A build whose step needs more memory than it may have; its output.
+out_of_memory() {
+  hog
+  absent "$TSBUILD" build --network none --no-cache --memory 32m hog 2>&1
 }
 
 # Processes of steps, mounts, interfaces, packet filters, cgroups, and how many namespaces of each kind processes have.

@@ -71,7 +71,7 @@ function machineState(): {
   return {
     processes,
     namespaces,
-    interfaces: readdirSync('/sys/class/net').sort(),
+    interfaces: [...readFileSync('/proc/self/net/dev', 'latin1').matchAll(/^ *(\S+):/gm)].map(([, name = '']) => name).sort(),
     tables: execFileSync('nft', ['list', 'tables'], { encoding: 'utf8' }),
     cgroups: groupsWithProcesses(),
     mounts: readFileSync('/proc/self/mountinfo', 'utf8').split('\n').length,

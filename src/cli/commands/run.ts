@@ -1,6 +1,8 @@
 import { constants } from 'node:os';
 import { SyscallError, TsbuildError } from '../../errors.ts';
+import type { BuildEvent } from '../../events.ts';
 import { type RunningContainer, type RunOptions, type RunResult, runImage } from '../../index.ts';
+import { plainText } from '../../progress/terminal-text.ts';
 import type { Flags, Invocation } from '../command-table.ts';
 import { isBackground, startInBackground } from '../detach.ts';
 import { reportError } from '../exit-code.ts';
@@ -15,11 +17,14 @@ const NOT_EXECUTABLE = 126;
 /** `tsbuild run IMAGE [COMMAND...]`: its output is the output, its exit code the exit code (128+n for a signal). */
 export async function run({ operands, flags, terminal }: Invocation): Promise<number> {
   const [name = '', ...argv] = operands;
-  const options = { ...runOptions(flags, terminal.env), name, signal: terminal.signal, ...(argv.length === 0 ? {} : { argv }) };
+  const onEvent = (event: BuildEvent): void => void (event.kind === 'warning' && warn(terminal, event.message));
+  const options = { ...runOptions(flags, terminal.env), name, signal: terminal.signal, onEvent, ...(argv.length === 0 ? {} : { argv }) };
   checkTerminal(flags);
   if (flags.detach === true && !isBackground()) return await startInBackground(terminal);
   try {
-    return exitCodeOf(flags.detach === true ? await inBackground(options, flags, terminal) : await inForeground(options, flags, terminal));
+    const end = flags.detach === true ? await inBackground(options, flags, terminal) : await inForeground(options, flags, terminal);
+    if (end.outOfMemory !== undefined) warn(terminal, 'The kernel killed a process of the container, out of memory');
+    return exitCodeOf(end);
   } catch (error) {
     const { code, cause } = error instanceof TsbuildError ? error : {};
     if (code !== 'ERR_TSBUILD_RUN_NOT_STARTED') throw error;
@@ -28,6 +33,10 @@ export async function run({ operands, flags, terminal }: Invocation): Promise<nu
   } finally {
     terminal.takeSignals(undefined);
   }
+}
+
+function warn({ screen }: Terminal, message: string): void {
+  screen.stream.write(`WARNING: ${plainText(message)}\n`);
 }
 
 async function inForeground(options: Omit<RunOptions, 'onOutput'>, flags: Flags, terminal: Terminal): Promise<RunResult> {

@@ -4,6 +4,7 @@
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { TsbuildError } from '../../errors.ts';
 import { cannotLimit, DELEGATION_HINT, errorCode, refusedByKernel } from './cgroup-error.ts';
 import type { Controller } from './cgroup-limits.ts';
 import { openRecord } from './cgroup-records.ts';
@@ -16,9 +17,11 @@ import type { Hierarchy } from './hierarchies.ts';
 export function findBase({ own: now, top }: Hierarchy, controllers: readonly Controller[], records: string): string {
   const own = left ?? now;
   if (isRoot(own) || controllers.every((name) => words(own, 'cgroup.subtree_control').includes(name))) return enabled(own, controllers);
-  if (isOursAlone(own)) return enabled(movedAside(own, controllers, records), controllers);
-  if (isRoot(top)) return enabled(top, controllers);
   const [controller = 'memory'] = controllers;
+  const missing = controllers.find((name) => !words(own, 'cgroup.controllers').includes(name));
+  if (missing === undefined && isOursAlone(own)) return enabled(movedAside(own, controllers, records), controllers);
+  if (isRoot(top) && process.geteuid?.() === 0) return enabled(top, controllers);
+  if (missing !== undefined) throw notDelegated(missing, own);
   throw cannotLimit(controller, `${own} (cgroup v2) has other processes beside tsbuild, and so cannot hand controllers down`, {
     hint: `${DELEGATION_HINT} Or give another group with --cgroup-parent.`,
   });
@@ -30,10 +33,7 @@ export function enabled(directory: string, controllers: readonly Controller[]): 
   const on = words(directory, 'cgroup.subtree_control');
   for (const controller of controllers) {
     if (on.includes(controller)) continue;
-    if (!there.includes(controller)) {
-      const hint = process.geteuid?.() === 0 ? 'It may be in use by cgroup v1, or disabled at boot (cgroup_disable=).' : DELEGATION_HINT;
-      throw cannotLimit(controller, `the cgroup v2 controller ${controller} has not been delegated to ${directory}`, { hint });
-    }
+    if (!there.includes(controller)) throw notDelegated(controller, directory);
     try {
       writeFileSync(join(directory, 'cgroup.subtree_control'), `+${controller}`);
     } catch (error) {
@@ -42,6 +42,11 @@ export function enabled(directory: string, controllers: readonly Controller[]): 
     }
   }
   return directory;
+}
+
+function notDelegated(controller: Controller, directory: string): TsbuildError {
+  const hint = process.geteuid?.() === 0 ? 'It may be in use by cgroup v1, or disabled at boot (cgroup_disable=).' : DELEGATION_HINT;
+  return cannotLimit(controller, `the cgroup v2 controller ${controller} has not been delegated to ${directory}`, { hint });
 }
 
 function isRoot(directory: string): boolean {

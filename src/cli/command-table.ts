@@ -155,6 +155,14 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   ...containerCommands(ROOT, resourceFlags('the container')),
   {
+    name: 'unshare',
+    summary: 'run a command as root of your user namespace, where the files of your images are yours: unshare rm -rf <state directory>',
+    operands: '<command...>',
+    flags: [],
+    flagsEnd: 'first-operand',
+    load: () => import('./commands/unshare.ts'),
+  },
+  {
     ...{ name: 'version', summary: 'show the versions of tsbuild and Node', operands: '', flags: [] },
     load: () => import('./commands/version.ts'),
   },

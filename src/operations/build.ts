@@ -18,6 +18,7 @@ import { formatReference, parseNewName, type Reference } from '../oci/reference.
 import { parseHost } from '../sandbox/network/hosts-file.ts';
 import type { ContainerResources, ResourceLimits } from '../sandbox/resource-limits.ts';
 import { runnableArchitectures } from '../sandbox/runnable-architectures.ts';
+import { oneIdWarning } from '../sandbox/user-namespace/one-id.ts';
 import type { CommonOptions, Session } from '../session.ts';
 import { type BaseImages, openBaseImages } from './base-image.ts';
 import type { BuildInput, InputOptions } from './build-input.ts';
@@ -150,6 +151,8 @@ export async function announce(session: Session, plans: readonly BuildPlan[], op
   for (const { message, range, rule } of warnings) {
     if (rule === undefined) emit({ kind: 'warning', message: `${file}:${range.startLine}: ${message}` });
   }
+  const oneId = oneIdWarning();
+  if (oneId !== undefined) emit({ kind: 'warning', message: oneId });
   const unused = unusedBuildArgs(plan, plan.args.buildArgs);
   if (unused.length > 0) emit({ kind: 'warning', message: `No ARG takes the build argument ${unused.join(', ')}` });
   await warnOfFindings(session, plan, options);

@@ -1,6 +1,6 @@
 /** The facts of this machine that a container's defaults depend on, found once. */
 import { existsSync, readdirSync, statfsSync } from 'node:fs';
-import { hasAllIds, ownIds } from '../sys/ids.ts';
+import { idScope } from '../sys/ids.ts';
 import type { HostFacts } from './container-defaults.ts';
 
 const CGROUP2_SUPER_MAGIC = 0x63677270; // linux/magic.h
@@ -14,8 +14,8 @@ export function hostFacts(): HostFacts {
 }
 
 function namespaceFacts(): Pick<HostFacts, 'userNamespace' | 'ids'> {
-  const count = Math.min(...(['uid', 'gid'] as const).map((kind) => ownIds(kind).reduce((sum, range) => sum + range.count, 0)));
-  return { userNamespace: hasAllIds() ? 'initial' : 'own', ids: count > 1 ? 'all' : 'one' };
+  const scope = idScope();
+  return { userNamespace: scope === 'machine' ? 'initial' : 'own', ids: scope === 'one' ? 'one' : 'all' };
 }
 
 function isCgroup2(path: string): boolean {

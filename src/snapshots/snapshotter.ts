@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, mkdirSync, readdirSync, readlinkSync, symlinkSync, unlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { TsbuildError } from '../errors.ts';
+import { fileNodeAt } from '../sys/file-node.ts';
 import { setModeAt, setOwnerAt, setTimesAt, syncFileSystem } from '../sys/metadata.ts';
 import { AT_FDCWD, openDirectory } from '../sys/open.ts';
 import { removeTree } from '../sys/remove-tree.ts';
@@ -296,7 +297,8 @@ class OverlaySnapshotter implements Snapshotter {
     try {
       const stat = statAt(from, ROOT);
       if (stat === undefined) throw new Error('An open directory has facts');
-      setOwnerAt(fd, ROOT, stat.uid, stat.gid);
+      const { uid, gid } = fileNodeAt(from, ROOT, stat);
+      setOwnerAt(fd, ROOT, uid, gid);
       setModeAt(fd, ROOT, stat.mode);
       for (const [key, value] of imageXattrsAt(from, ROOT)) setXattrAt(fd, ROOT, key, value);
       setTimesAt(fd, ROOT, stat.mtimeNs);

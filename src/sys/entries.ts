@@ -3,7 +3,9 @@ import { SyscallError } from '../errors.ts';
 import { type ByteString, display } from '../tree/byte-string.ts';
 import type { FileType } from '../tree/file-tree.ts';
 import { cString, failure, invoke } from './errno.ts';
+import { idScope } from './ids.ts';
 import { bind } from './libc.ts';
+import { recordDevice } from './recorded-facts.ts';
 
 /** What `makeNodeAt` makes; `major` and `minor` are for devices. */
 export interface NodeToMake {
@@ -34,11 +36,16 @@ export function makeDirectoryAt(dir: number, name: ByteString, mode: number): vo
   if (result < 0) throw failure('make the directory', dir, name, result);
 }
 
-/** mknodat(2); `mode` is less the umask. */
+/** mknodat(2); `mode` is less the umask. In a user namespace a device is an empty file with a record: recorded-facts.ts. */
 export function makeNodeAt(dir: number, name: ByteString, node: NodeToMake): void {
   const { major = 0, minor = 0 } = node;
   if (!(major >= 0 && major <= MAJOR_MAX && minor >= 0 && minor <= MINOR_MAX)) {
     throw new SyscallError('make the node', `${display(name)} (${major}:${minor})`, 'EINVAL');
+  }
+  if ((node.type === 'char' || node.type === 'block') && idScope() !== 'machine' && !(major === 0 && minor === 0)) {
+    makeNodeAt(dir, name, { type: 'file', mode: node.mode });
+    recordDevice(dir, name, { type: node.type, major, minor });
+    return;
   }
   const device = (major << 8) | (minor & 0xff) | ((minor & 0xfff00) << 12);
   const result = invoke(mknodat, dir, cString(name), TYPE_BITS[node.type] | node.mode, device >>> 0);

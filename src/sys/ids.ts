@@ -23,9 +23,21 @@ export function ownIds(kind: 'uid' | 'gid'): IdRange[] {
 }
 
 /** Whether every id of the machine is there under its own number: the machine's own namespace, or as good as that. */
-export function hasAllIds(): boolean {
+function hasAllIds(): boolean {
   const [first] = ownIds('uid');
   return first !== undefined && first.inside === 0 && first.outside === 0 && first.count === ALL_IDS;
+}
+
+/** Whether this process has all ids of the machine, those of a user namespace, or no id but 0. Asked of the kernel once. */
+export function idScope(): 'machine' | 'many' | 'one' {
+  scope ??= hasAllIds() ? 'machine' : (['uid', 'gid'] as const).some((kind) => countOf(kind) <= 1) ? 'one' : 'many';
+  return scope;
+}
+
+let scope: 'machine' | 'many' | 'one' | undefined;
+
+function countOf(kind: 'uid' | 'gid'): number {
+  return ownIds(kind).reduce((sum, { count }) => sum + count, 0);
 }
 
 /** Why a file or a process cannot be given to these ids; undefined where that is not the reason. */

@@ -1,8 +1,9 @@
 /** Owner, mode and times of one name, never following a link. '' as the name is the descriptor itself, O_PATH or not. */
 import { type ByteString, toBuffer } from '../tree/byte-string.ts';
 import { cString, describePlace, failure, invoke } from './errno.ts';
-import { missingIds } from './ids.ts';
+import { idScope, missingIds } from './ids.ts';
 import { bind } from './libc.ts';
+import { recordOwner } from './recorded-facts.ts';
 
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const AT_EMPTY_PATH = 0x1000;
@@ -26,10 +27,14 @@ const timeFields = new BigInt64Array(4);
 const times = Buffer.from(timeFields.buffer);
 
 /**
- * Clears setuid, setgid and file capabilities where the kernel does: set the mode after it. Throws PRIVILEGE where the user
- * namespace does not have the ids.
+ * Clears setuid, setgid and file capabilities where the kernel does: set the mode after it. Where the user namespace has
+ * one id, the owner is recorded; throws PRIVILEGE where it has others, and not these.
  */
 export function setOwnerAt(dir: number, name: ByteString, uid: number, gid: number): void {
+  if (idScope() === 'one') {
+    recordOwner(dir, name, { uid, gid });
+    return;
+  }
   const result = invoke(fchownat, dir, cString(name), uid, gid, flagsFor(name));
   const missing = result === -EINVAL ? missingIds(describePlace(dir, name), { uid, gid }) : undefined;
   if (missing !== undefined) throw missing;

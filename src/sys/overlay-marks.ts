@@ -5,16 +5,13 @@
 import { TsbuildError } from '../errors.ts';
 import { type ByteString, display } from '../tree/byte-string.ts';
 import { makeNodeAt } from './entries.ts';
-import { hasAllIds } from './ids.ts';
+import { idScope } from './ids.ts';
 import type { Stat } from './stat.ts';
 import { getXattrAt, setXattrAt } from './xattr.ts';
 
-let prefix: string | undefined;
-
 /** `trusted.*` is the machine's root's; elsewhere overlays are mounted with `userxattr`. */
 function opaqueKey(): string {
-  prefix ??= hasAllIds() ? 'trusted.' : 'user.';
-  return `${prefix}overlay.opaque`;
+  return `${idScope() === 'machine' ? 'trusted' : 'user'}.overlay.opaque`;
 }
 
 /** A character device 0:0 stands for a deleted name. */

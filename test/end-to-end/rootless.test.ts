@@ -12,6 +12,7 @@ const AGED = "find / -xdev -newer /etc/passwd -exec touch -h -d @1700000000 '{}'
 /** What root makes of `DIR` for ADD: owners, a capability, attributes. */
 const TREE = `mkdir -p DIR/t/sub && echo n > DIR/t/n && chown 4242:2424 DIR/t/n && cp /bin/busybox DIR/t/capable
 chown 33:33 DIR/t/sub && setcap cap_net_raw+ep DIR/t/capable && setfattr -n user.note -v hello DIR/t/n && ln -s n DIR/t/link && chown -h 7:8 DIR/t/link
+mknod -m 640 DIR/t/memory c 1 1 && chown 0:9 DIR/t/memory && mknod DIR/t/disk b 259 70000 && ln DIR/t/disk DIR/t/same
 tar --xattrs --xattrs-include='*' --numeric-owner --mtime=@1700000000 --sort=name -cf DIR/tree.tar -C DIR/t . && rm -r DIR/t
 find DIR -exec touch -h -d @1700000000 {} +`;
 
@@ -41,6 +42,10 @@ const BUILDS: Readonly<Record<string, readonly string[]>> = {
     'COPY --from=0 / /all',
   ],
   'capabilities of files, and attributes': ['ADD tree.tar /', 'RUN mv /capable /moved && chown 5 /n'],
+  'device nodes that a step moves and describes': [
+    'ADD tree.tar /t',
+    'RUN mv /t/memory /m && chmod 600 /m && chown 12 /m && mkdir /u && rm /t/same',
+  ],
   'other users': [
     'RUN mkdir /w /t && chown app /w && chown 12345 /t',
     'USER app',
@@ -132,6 +137,29 @@ describe('an ordinary user', () => {
     const other = await world.tsbuild(['--network=none', '-f', path.join(context, 'User'), context]);
     assert.equal(other.code, 1);
     assert.match(other.stderr, /ERR_TSBUILD_PRIVILEGE: Cannot give a process to 1000:1000/);
+  });
+
+  it('without subordinate ids keeps the owners that an image says, and warns of what steps cannot do', async () => {
+    await using root = await makeWorld();
+    await using user = await makeUserWorld({ ranges: [] });
+    const script = TREE.replace(' && chown -h 7:8 DIR/t/link', '');
+    const lines = [
+      'ADD tree.tar /t',
+      'COPY --chown=5:6 a /a',
+      'COPY --from=busybox --chown=7 /etc /etc2',
+      `RUN mkdir /t/sub/new; echo more >> /a; ${AGED}`,
+    ];
+    const layers = await Promise.all(
+      [root, user].map(async (world) => {
+        const context = world.context({ Dockerfile: `FROM busybox\n${lines.join('\n')}\n`, a: 'a' });
+        execFileSync('sh', ['-euc', script.replaceAll('DIR', context)]);
+        const { stderr, code } = await world.tsbuild(['--progress=plain', '--network=none', '-t', 'out', context]);
+        assert.equal(code, 0, stderr);
+        assert.equal(stderr.split('no subordinate ids').length - 1, world === user ? 1 : 0, stderr);
+        return layersOf(await world.succeed(['inspect', 'out']));
+      }),
+    );
+    assert.deepEqual(layers[1], layers[0]);
   });
 
   it('builds several images at once on one state directory', async () => {

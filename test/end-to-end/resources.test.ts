@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readHierarchies } from '../../src/sandbox/cgroup/hierarchies.ts';
+import { makeUserWorld, type UserWorld } from './_rootless.ts';
 import { BIN, makeWorld, runCommand, type World } from './_world.ts';
 
 let world: World;
@@ -237,6 +238,64 @@ describe('what cannot be', () => {
     assert.match(result.stderr, /Cannot limit the number of processes of a step: .*\(EROFS\)/);
   });
 });
+
+describe('as an ordinary user (rootless)', () => {
+  const DOCKERFILE = { Dockerfile: `FROM busybox\nRUN ${HOG}\n` };
+  let users: UserWorld;
+  before(async () => {
+    users = await makeUserWorld();
+  });
+  after(async () => await users[Symbol.asyncDispose]());
+
+  test('limits are refused where no control group is the user’s, and the error says how to get one', async () => {
+    const { code, stderr } = await users.tsbuild(['--no-cache', '--network', 'none', '--memory', '32m', users.context(DOCKERFILE)]);
+    assert.equal(code, 1, stderr);
+    assert.match(stderr, /ERR_TSBUILD_LIMIT_UNAVAILABLE: Cannot limit the memory of a step: /);
+    assert.match(stderr, /hint: Start tsbuild as systemd-run --user --scope -p Delegate=yes/);
+  });
+
+  test('X9 limits count where a control group has been delegated to the user', async () => {
+    const places = delegated(users.user.uid);
+    try {
+      const join = `for group; do [ "$group" = -- ] && break; echo 0 > "$group/cgroup.procs"; done; while [ "$1" != -- ]; do shift; done; shift; exec "$@"`;
+      const { uid, gid } = users.user;
+      const build = [BIN, '--no-cache', '--network', 'none', '--memory', '32m', '--pids-limit', '50', users.context(DOCKERFILE)];
+      const user = ['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', process.execPath, ...build];
+      const env = { PATH: process.env['PATH'], HOME: users.directory, TSBUILD_ROOT: users.root };
+      const { code, stderr } = await runCommand('bash', ['-c', join, 'bash', ...places, '--', ...user], { env });
+      assert.equal(code, 1, stderr);
+      assert.match(stderr, /was killed with SIGKILL, exit code 137: out of memory \(limit 32 MiB\)/);
+      await users.succeed(['images']);
+      for (const place of places)
+        assert.deepEqual(
+          readdirSync(place).filter((name) => name.startsWith('tsbuild-')),
+          [],
+        );
+    } finally {
+      for (const place of places) rmdirSync(place);
+    }
+  });
+});
+
+/** A control group of the user's own in each hierarchy that has these controllers, as a service manager would delegate it. */
+function delegated(uid: number): string[] {
+  const controllers = ['memory', 'pids'];
+  const hierarchies = readHierarchies(readFileSync('/proc/self/mountinfo', 'utf8'), readFileSync('/proc/self/cgroup', 'utf8'));
+  const places = hierarchies.filter(
+    (hierarchy) =>
+      controllers.some((name) => hierarchy.controllers.includes(name)) || (hierarchy.version === 2 && hierarchies.length === 1),
+  );
+  return places.map(({ version, own, top }) => {
+    const place = path.join(version === 2 ? top : own, `delegated-${uid}`);
+    if (version === 2) writeFileSync(path.join(top, 'cgroup.subtree_control'), '+memory +pids');
+    mkdirSync(place);
+    chownSync(place, uid, uid);
+    for (const file of ['cgroup.procs', 'cgroup.threads', 'cgroup.subtree_control', 'tasks']) {
+      if (existsSync(path.join(place, file))) chownSync(path.join(place, file), uid, uid);
+    }
+    return place;
+  });
+}
 
 test('a killed tsbuild leaves an empty group, which the next command removes', async () => {
   const context = world.context({ Dockerfile: 'FROM busybox\nRUN sleep 30\n' });

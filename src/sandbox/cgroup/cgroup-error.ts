@@ -1,5 +1,6 @@
 /** What cannot be limited here, and why: nothing that was asked for is left out in silence. */
 import { TsbuildError } from '../../errors.ts';
+import { hostFacts } from '../host-facts.ts';
 import type { Controller } from './cgroup-limits.ts';
 
 const OBJECTS: Readonly<Record<Controller, string>> = {
@@ -17,14 +18,18 @@ export function cannotLimit(controller: Controller, reason: string, details: { h
 export function refusedByKernel(controller: Controller, doing: string, cause: unknown): TsbuildError {
   const code = errorCode(cause);
   if (code === undefined) throw cause;
-  const isOurs = process.geteuid?.() === 0;
   const hint =
-    code === 'EROFS' || ((code === 'EACCES' || code === 'EPERM') && isOurs)
+    code === 'EROFS' || ((code === 'EACCES' || code === 'EPERM') && isMachineRoot())
       ? 'The control groups are not to be changed here: in a container, start that with limits instead, or with its own writable control groups.'
       : code === 'EACCES' || code === 'EPERM'
         ? DELEGATION_HINT
         : undefined;
   return cannotLimit(controller, `this process may not ${doing} (${code})`, { ...(hint === undefined ? {} : { hint }), cause });
+}
+
+/** Not only of a user namespace of its own. */
+export function isMachineRoot(): boolean {
+  return process.geteuid?.() === 0 && hostFacts().userNamespace === 'initial';
 }
 
 export const DELEGATION_HINT = 'Start tsbuild as systemd-run --user --scope -p Delegate=yes tsbuild ..., or as root.';

@@ -5,7 +5,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TsbuildError } from '../../errors.ts';
-import { cannotLimit, DELEGATION_HINT, errorCode, refusedByKernel } from './cgroup-error.ts';
+import { cannotLimit, DELEGATION_HINT, errorCode, isMachineRoot, refusedByKernel } from './cgroup-error.ts';
 import type { Controller } from './cgroup-limits.ts';
 import { openRecord } from './cgroup-records.ts';
 import type { Hierarchy } from './hierarchies.ts';
@@ -20,7 +20,7 @@ export function findBase({ own: now, top }: Hierarchy, controllers: readonly Con
   const [controller = 'memory'] = controllers;
   const missing = controllers.find((name) => !words(own, 'cgroup.controllers').includes(name));
   if (missing === undefined && isOursAlone(own)) return enabled(movedAside(own, controllers, records), controllers);
-  if (isRoot(top) && process.geteuid?.() === 0) return enabled(top, controllers);
+  if (isRoot(top) && isMachineRoot()) return enabled(top, controllers);
   if (missing !== undefined) throw notDelegated(missing, own);
   throw cannotLimit(controller, `${own} (cgroup v2) has other processes beside tsbuild, and so cannot hand controllers down`, {
     hint: `${DELEGATION_HINT} Or give another group with --cgroup-parent.`,
@@ -45,7 +45,7 @@ export function enabled(directory: string, controllers: readonly Controller[]): 
 }
 
 function notDelegated(controller: Controller, directory: string): TsbuildError {
-  const hint = process.geteuid?.() === 0 ? 'It may be in use by cgroup v1, or disabled at boot (cgroup_disable=).' : DELEGATION_HINT;
+  const hint = isMachineRoot() ? 'It may be in use by cgroup v1, or disabled at boot (cgroup_disable=).' : DELEGATION_HINT;
   return cannotLimit(controller, `the cgroup v2 controller ${controller} has not been delegated to ${directory}`, { hint });
 }
 

@@ -4,10 +4,12 @@ import { ReadStream } from 'node:tty';
 import { receiveDescriptor } from '../sys/descriptor-passing.ts';
 import { makeSocketPair } from '../sys/pipe.ts';
 import { untilReadable } from '../sys/process.ts';
-import { setWindowSize } from '../sys/terminal.ts';
+import { makeRaw, setWindowSize } from '../sys/terminal.ts';
 import type { TerminalSize } from './container-spec.ts';
 import { type OutputStream, type StepStdio, within } from './step-stdio.ts';
 import { windowSize } from './terminal-operations.ts';
+
+const STDIN = 0;
 
 /** Calls `listener` with each new size until the function that it returns is called. */
 export type TerminalResizes = (listener: (size: TerminalSize) => void) => () => void;
@@ -71,16 +73,26 @@ function openMaster(fd: number, { stdin, resizes, onOutput }: TerminalIo): Maste
   const stopResizes = resizes?.((size) => {
     if (!stream.destroyed) setWindowSize(fd, windowSize(size));
   });
-  if (stdin === 'inherit') process.stdin.pipe(stream, { end: false });
+  const restore = stdin === 'inherit' ? takeInput(stream) : undefined;
   return {
     ended: new Promise((resolve) => stream.once('close', () => resolve())),
     close() {
       stopResizes?.();
-      if (stdin === 'inherit') {
-        process.stdin.unpipe(stream);
-        process.stdin.pause();
-      }
+      restore?.();
       stream.destroy();
     },
+  };
+}
+
+/** A terminal of the caller's passes every key on, until the function that this returns is called, or the process ends. */
+function takeInput(stream: ReadStream): () => void {
+  const restore = process.stdin.isTTY ? makeRaw(STDIN) : () => {};
+  process.once('exit', restore);
+  process.stdin.pipe(stream, { end: false });
+  return () => {
+    process.stdin.unpipe(stream);
+    process.stdin.pause();
+    process.off('exit', restore);
+    restore();
   };
 }

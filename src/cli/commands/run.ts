@@ -40,22 +40,16 @@ function warn({ screen }: Terminal, message: string): void {
 }
 
 async function inForeground(options: Omit<RunOptions, 'onOutput'>, flags: Flags, terminal: Terminal): Promise<RunResult> {
-  const isRaw = flags.tty === true && flags.interactive === true;
-  try {
-    return await runImage({
-      ...options,
-      ...(flags.tty === true ? { terminal: { ...sizeOf(terminal), resizes: (listener) => watchSize(terminal, listener) } } : {}),
-      onOutput(stream, data) {
-        (stream === 'stdout' ? terminal.stdout : terminal.screen.stream).write(data);
-      },
-      onStarted(container) {
-        if (isRaw) process.stdin.setRawMode(true);
-        passSignals(container, terminal);
-      },
-    });
-  } finally {
-    if (isRaw) process.stdin.setRawMode(false);
-  }
+  return await runImage({
+    ...options,
+    ...(flags.tty === true ? { terminal: { ...sizeOf(terminal), resizes: (listener) => watchSize(terminal, listener) } } : {}),
+    onOutput(stream, data) {
+      (stream === 'stdout' ? terminal.stdout : terminal.screen.stream).write(data);
+    },
+    onStarted(container) {
+      passSignals(container, terminal);
+    },
+  });
 }
 
 /** The process that `startInBackground` made: it tells the id once the command runs, and stays. */
@@ -85,7 +79,8 @@ function checkTerminal({ detach, interactive, tty }: Flags): void {
 function passSignals(container: RunningContainer, terminal: Terminal): void {
   const passed = new Set<NodeJS.Signals>();
   terminal.takeSignals((name) => {
-    if (passed.has(name)) return 'left';
+    // A broken pipe is the end of who reads our output, not a message to the command.
+    if (name === 'SIGPIPE' || passed.has(name)) return 'left';
     passed.add(name);
     container.signal(name);
     return 'taken';

@@ -52,6 +52,8 @@ export interface ContainerRecord {
   /** What `stop` sends. */
   readonly stopSignal: string;
   readonly network?: NetworkHolder;
+  /** `until it ends`: what is left of it was left by a crash. */
+  readonly kept: 'until removed' | 'until it ends';
 }
 
 /** `lost`: the process that ran it was killed, and the container with it. */
@@ -195,7 +197,9 @@ function readAll(root: string): ContainerEntry[] {
     if (!ID.test(name)) return [];
     const directory = join(base, name);
     const record = readRecord(directory);
-    if (record !== undefined) return [{ record, state: stateOf(directory, record), directory }];
+    const state = record === undefined ? 'lost' : stateOf(directory, record);
+    const isLeft = record === undefined || (record.kept === 'until it ends' && (state === 'lost' || state === 'exited'));
+    if (!isLeft) return [{ record, state, directory }];
     // Under the lock nobody is making it.
     rmSync(directory, { recursive: true, force: true });
     return [];

@@ -42,10 +42,11 @@ export async function runImage(options: RunOptions): Promise<RunResult> {
   const config = image.config.config ?? {};
   const argv = commandOf(config, options);
   const networks = networksOf(session, options);
+  const kept = options.log ?? 'until it ends';
   using container = createContainer(session.store.root, {
-    ...{ name: options.containerName, image: options.name, command: argv, stopSignal: stopSignalOf(config) },
+    ...{ name: options.containerName, image: options.name, command: argv, stopSignal: stopSignalOf(config), kept },
   });
-  const isKept = options.log === 'until removed';
+  const isKept = kept === 'until removed';
   try {
     using ports = await forwardPorts(portsOf(config, options));
     container.update({ ports: ports.ports });

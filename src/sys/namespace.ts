@@ -5,6 +5,7 @@ import { errnoName, invoke } from './errno.ts';
 import { bind } from './libc.ts';
 
 const CLONE_NEWNET = 0x40000000;
+const EPERM = 1;
 
 const unshare = bind('int unshare(int flags)');
 const setns = bind('int setns(int fd, int type)');
@@ -37,11 +38,16 @@ export function makeNetworkNamespace<T>(inside: () => T): { fd: number; result: 
   }
 }
 
-/** Runs `inside`, which must not wait, in the network namespace `fd`: what it opens belongs there. As above. */
-export function inNetworkNamespace<T>(fd: number, inside: () => T): T {
+/**
+ * Runs `inside`, which must not wait, in the network namespace `fd`: what it opens belongs there. As above. Undefined, and nothing
+ * done, where this process could not come back, since its own network belongs to a user namespace above its own.
+ */
+export function inNetworkNamespace<T>(fd: number, inside: () => T): T | undefined {
   const home = openSync('/proc/thread-self/ns/net', 'r');
   try {
-    const entered = invoke(setns, fd, CLONE_NEWNET);
+    const stayed = invoke(setns, home, CLONE_NEWNET);
+    if (stayed === -EPERM) return undefined;
+    const entered = stayed < 0 ? stayed : invoke(setns, fd, CLONE_NEWNET);
     if (entered < 0) throw new SyscallError('setns', 'a network namespace (CLONE_NEWNET)', errnoName(-entered));
     try {
       return inside();

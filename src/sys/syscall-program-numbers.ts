@@ -2,10 +2,12 @@
 export type Architecture = 'x64' | 'arm64';
 
 const NUMBERS = {
+  bind: [49, 200],
   capset: [126, 91],
   chdir: [80, 49],
   close: [3, 57],
   close_range: [436, 436],
+  connect: [42, 203],
   dup3: [292, 24],
   execveat: [322, 281],
   fchdir: [81, 50],

@@ -1,6 +1,7 @@
 /** The network of a container: one of its own, or another container's, through the process that holds that. */
 import { closeSync, openSync, readlinkSync } from 'node:fs';
 import { TsbuildError } from '../../errors.ts';
+import { hostFacts } from '../../sandbox/host-facts.ts';
 import type { NetworkPool, StepNetwork } from '../../sandbox/network/network-pool.ts';
 import { findContainer, hasEnded, type NetworkHolder } from './container-record.ts';
 
@@ -17,7 +18,7 @@ export function observedNetworks(pool: () => NetworkPool, onTaken: (network: Ste
 }
 
 export function networkHolder({ netnsFd, resolvConf }: StepNetwork): NetworkHolder {
-  return { pid: process.pid, pidNamespace: pidNamespace(), fd: netnsFd, resolvConf };
+  return { pid: process.pid, pidNamespace: namespace('pid'), userNamespace: namespace('user'), fd: netnsFd, resolvConf };
 }
 
 /** A pool that gives out the network of the container `name`. Throws CONTAINER_NOT_FOUND, NETWORK_SETUP. */
@@ -26,7 +27,10 @@ export function networkOf(root: string, name: string): () => NetworkPool {
   const { network } = entry.record;
   if (entry.state !== 'running') throw refused(name, 'it does not run');
   if (network === undefined) throw refused(name, 'it has no network of its own');
-  if (network.pidNamespace !== pidNamespace()) throw refused(name, 'it was started in another container of processes');
+  if (network.pidNamespace !== namespace('pid')) throw refused(name, 'it was started in another PID namespace');
+  if (network.userNamespace !== namespace('user') && hostFacts().userNamespace === 'own') {
+    throw refused(name, 'without root, each run has a user namespace of its own, and no way into those of others');
+  }
   return () => ({
     take: () => Promise.resolve().then(() => join(network)),
     close() {},
@@ -44,12 +48,12 @@ export function networkOf(root: string, name: string): () => NetworkPool {
       closeSync(netnsFd);
       throw refused(name, 'it has ended');
     }
-    return { ...({ resolvConf } as StepNetwork), netnsFd, release: () => closeSync(netnsFd) };
+    return { resolvConf, netnsFd, release: () => closeSync(netnsFd) };
   }
 }
 
-function pidNamespace(): string {
-  return readlinkSync('/proc/self/ns/pid');
+function namespace(kind: 'pid' | 'user'): string {
+  return readlinkSync(`/proc/self/ns/${kind}`);
 }
 
 function refused(name: string, reason: string): TsbuildError {

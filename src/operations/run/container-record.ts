@@ -30,6 +30,8 @@ export interface NetworkHolder {
   readonly pid: number;
   /** `pid:[…]`: the numbers count only there. */
   readonly pidNamespace: string;
+  /** `user:[…]` */
+  readonly userNamespace: string;
   readonly fd: number;
   readonly resolvConf: string;
 }

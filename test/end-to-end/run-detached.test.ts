@@ -106,9 +106,15 @@ describe('tsbuild run -d', () => {
   });
 
   test('--rm leaves nothing at the end, and has a log until then', async () => {
-    await start('--rm', '--name', 'brief', 'busybox', 'sh', '-c', 'echo here; sleep 1');
-    assert.equal(await world.succeed(['logs', 'brief']), 'here');
-    await world.succeed(['wait', 'brief']);
+    await start('--rm', '--name', 'brief', 'busybox', 'sh', '-c', 'echo here; sleep 2; exit 6');
+    const [logs, ...codes] = await Promise.all(
+      [
+        ['logs', 'brief'],
+        ['wait', 'brief'],
+        ['wait', 'brief'],
+      ].map((args) => world.succeed(args)),
+    );
+    assert.deepEqual([logs, codes], ['here', ['6', '6']]);
     await until(async () => (await listed()).length === 0);
   });
 

@@ -18,7 +18,7 @@ import {
   untilEnded,
 } from './container-record.ts';
 import { namedSignal } from './container-settings.ts';
-import { sendSignal } from './control-socket.ts';
+import { askExitCode, sendSignal } from './control-socket.ts';
 
 export interface ContainerSummary {
   readonly id: string;
@@ -86,7 +86,9 @@ export async function stopContainer(options: ContainerOptions & { readonly secon
 /** Resolves to the exit code once it has ended; 137 where the process that ran it was killed. */
 export async function waitForContainer(options: ContainerOptions): Promise<number> {
   const entry = findContainer(rootOf(options), options.name);
+  const told = hasEnded(entry) ? undefined : await askExitCode(entry.directory, options.signal);
   await untilEnded(entry, options.signal);
+  if (told !== undefined) return told;
   return (readRecord(entry.directory) ?? entry.record).exitCode ?? KILLED;
 }
 

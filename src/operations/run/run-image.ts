@@ -19,7 +19,7 @@ import { storedImage } from '../images.ts';
 import { openLog } from './container-log.ts';
 import { containerMounts } from './container-mounts.ts';
 import { networkHolder, networkOf, observedNetworks } from './container-network.ts';
-import { createContainer, type HeldContainer } from './container-record.ts';
+import { type ContainerRecord, createContainer, type HeldContainer } from './container-record.ts';
 import { commandOf, isolationOf, portsOf, processEnv, stopSignalOf } from './container-settings.ts';
 import { serveControl } from './control-socket.ts';
 import { type ForwardedPorts, forwardPorts } from './forward-ports.ts';
@@ -51,7 +51,7 @@ export async function runImage(options: RunOptions): Promise<RunResult> {
     using ports = await forwardPorts(portsOf(config, options));
     container.update({ ports: ports.ports });
     const end = await runIn({ session, options, image, container, ports, networks }, { ...settings, argv });
-    if (isKept) container.update({ endedAt: now(), exitCode: end.exitCode ?? 128 + signalNumber(end.signal) });
+    if (isKept) container.update({ endedAt: now(), ...endOf(end) });
     else container.remove();
     return end;
   } catch (error) {
@@ -91,7 +91,7 @@ async function runIn(run: Run, settings: Settings): Promise<RunResult> {
       container.update({ network: networkHolder(network) });
       if (ports.ports.length > 0) ports.leadTo(network.netnsFd);
     });
-    return await inContainer({ ...resourcesOf(session), networks }, active, {
+    const end = await inContainer({ ...resourcesOf(session), networks }, active, {
       ...{ ...settings, ...processOf(options), cwd, user, env: processEnv(config, options) },
       network:
         options.network?.startsWith('container:') === true ? 'private' : ((options.network as StepNetworkMode | undefined) ?? 'private'),
@@ -103,6 +103,8 @@ async function runIn(run: Run, settings: Settings): Promise<RunResult> {
         options.onStarted?.({ id: container.record.id, signal: control.signal });
       },
     });
+    control.ended(end);
+    return end;
   } finally {
     session.snapshots.discard(active);
   }
@@ -142,6 +144,8 @@ function outputOf({ options, container }: Run): Disposable & { readonly write: R
 interface Control extends Disposable {
   readonly lead: (command: RunningCommand) => void;
   readonly signal: RunningCommand['signal'];
+  /** What those who wait are told at the disposal. */
+  ended(end: RunResult): void;
 }
 
 /** Signals of other commands; those that come before the command is there wait for it. */
@@ -150,13 +154,17 @@ async function openControl(container: HeldContainer): Promise<Control> {
   let running: RunningCommand | undefined;
   const signal: RunningCommand['signal'] = (name, to) => (running === undefined ? void early.push(name) : running.signal(name, to));
   const server = await serveControl(container.directory, signal);
+  let exitCode: number | undefined;
   return {
     signal,
+    ended(end) {
+      exitCode = exitCodeOf(end);
+    },
     lead(command) {
       running = command;
       for (const name of early.splice(0)) command.signal(name);
     },
-    [Symbol.dispose]: () => server.close(),
+    [Symbol.dispose]: () => server.close(exitCode),
   };
 }
 
@@ -177,6 +185,15 @@ async function runnableImage(session: Session, { name, pull = 'missing', platfor
 
 function isForMachine(found: Platform, machine: Platform): boolean {
   return found.os === machine.os && normalizePlatform(found).architecture === machine.architecture;
+}
+
+function endOf(end: RunResult): Partial<ContainerRecord> {
+  const exitCode = exitCodeOf(end);
+  return end.outOfMemory === undefined ? { exitCode } : { exitCode, error: 'The kernel killed a process of it, out of memory' };
+}
+
+function exitCodeOf({ exitCode, signal }: RunResult): number {
+  return exitCode ?? 128 + signalNumber(signal);
 }
 
 function now(): string {

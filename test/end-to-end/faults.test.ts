@@ -6,6 +6,7 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { childrenOf, commandLine, descendantsOf, eventually, peakKib, processesWith } from './_processes.ts';
+import { makeUserWorld, type UserWorld } from './_rootless.ts';
 import { BIN, type CommandResult, makeWorld, type World } from './_world.ts';
 
 let world: World;
@@ -179,6 +180,73 @@ describe('X3 signals', () => {
     const [hidden, shown] = [written.lastIndexOf('\x1b[?25l'), written.lastIndexOf('\x1b[?25h')];
     assert.ok(hidden < shown || hidden === -1, 'the cursor is shown again');
     assert.equal(readFileSync(path.join(directory, 'after'), 'utf8'), readFileSync(path.join(directory, 'before'), 'utf8'));
+    await gone(mark);
+  });
+});
+
+describe('rootless', () => {
+  let users: UserWorld;
+  before(async () => {
+    users = await makeUserWorld();
+  });
+  after(async () => await users[Symbol.asyncDispose]());
+
+  /** setpriv becomes tsbuild, and that enters its namespace in place: one process all along. */
+  async function startAsUser(mark: string): Promise<{ pid: number; ended: Promise<{ code: number | null; stderr: string }> }> {
+    const context = users.context({
+      Dockerfile: `FROM busybox\nRUN : ${mark}; trap "" INT TERM HUP; echo ready; while :; do sleep 100; done\n`,
+    });
+    const { uid, gid } = users.user;
+    const args = [`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', process.execPath, BIN, '--no-cache', '--network', 'none', context];
+    const env = { PATH: process.env['PATH'], HOME: users.directory, TSBUILD_ROOT: users.root };
+    const child = spawn('setpriv', args, { env, stdio: ['ignore', 'ignore', 'pipe'] });
+    let stderr = '';
+    child.stderr.on('data', (data: Buffer) => {
+      stderr += data.toString('latin1');
+    });
+    const ended = new Promise<{ code: number | null; stderr: string }>((resolve) =>
+      child.once('close', (code) => resolve({ code, stderr })),
+    );
+    await eventually(() => (/ ready$/m.test(stderr) ? true : undefined));
+    return { pid: child.pid ?? 0, ended };
+  }
+
+  for (const [name, code] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+    ['SIGHUP', 129],
+  ] as const) {
+    test(`X3 rootless: ${name} ends a step that ignores it, with ${code}`, async () => {
+      const mark = newMark();
+      const build = await startAsUser(mark);
+      const sentAt = performance.now();
+      process.kill(build.pid, name);
+      assert.equal((await build.ended).code, code);
+      assert.ok(seconds(sentAt) < 2);
+      await gone(mark);
+    });
+  }
+
+  test('X1 rootless: the kill of tsbuild leaves no process, and the next command cleans up', async () => {
+    const mark = newMark();
+    const build = await startAsUser(mark);
+    process.kill(build.pid, 'SIGKILL');
+    await build.ended;
+    await gone(mark);
+    assert.match(await users.succeed(['images']), /busybox/);
+  });
+
+  test('X2 rootless: kill -9 of PID 1 of a step is an error at once, and nothing is left', async () => {
+    const mark = newMark();
+    const build = await startAsUser(mark);
+    const [init] = childrenOf(build.pid);
+    assert.ok(init !== undefined);
+    const killedAt = performance.now();
+    process.kill(init, 'SIGKILL');
+    const { code, stderr } = await build.ended;
+    assert.equal(code, 1, stderr);
+    assert.match(stderr, /ERR_TSBUILD_RUN_KILLED/);
+    assert.ok(seconds(killedAt) < 2);
     await gone(mark);
   });
 });

@@ -17,6 +17,7 @@ export interface HostView {
   /** `nofile` → `20000 20000`. */
   readonly limits: ReadonlyMap<string, string>;
   readonly userNamespace: 'initial' | 'own';
+  readonly network: 'private' | 'none';
   /** Of the command: the first after PID 1, unless threads of the launcher were counted before it. */
   readonly pid: string | RegExp;
 }
@@ -54,9 +55,10 @@ export function expectedFacts(who: Who, host: HostView): Map<string, Expected> {
     ...namespaces(host),
     ...limits(host),
     ...devices(who, host),
-    ...paths(who),
+    ...paths(who, host),
     ...mounts(),
-    ...network(),
+    ...(host.network === 'private' ? resolver() : []),
+    ...network(host),
     ...powers(who),
     ['end', 'ok'],
   ]);
@@ -276,7 +278,7 @@ function madeNodes(who: Who, userNamespace: HostView['userNamespace']): Facts {
 
 const ABSENT = 'ENOENT';
 
-function paths(who: Who): Facts {
+function paths(who: Who, { userNamespace }: HostView): Facts {
   const hiddenDirectories = ['/proc/acpi', '/proc/asound', '/proc/scsi', '/sys/firmware', '/sys/devices/virtual/powercap'];
   const thermal = [0, 1].map((cpu) => `/sys/devices/system/cpu/cpu${cpu}/thermal_throttle`);
   const hiddenFiles = ['interrupts', 'kcore', 'keys', 'latency_stats', 'timer_list', 'timer_stats', 'sched_debug'].map(
@@ -290,7 +292,8 @@ function paths(who: Who): Facts {
     'kernel/shmmax',
     'fs/mqueue/msg_max',
   ];
-  const refused = who === 'user' ? 'EACCES' : 'EROFS';
+  // The owner of these files has no number in a user namespace of its own.
+  const refused = who === 'user' || userNamespace === 'own' ? ['EACCES', 'EROFS'] : 'EROFS';
   return [
     ...[...hiddenDirectories, ...thermal].map((path) => [`path.${path}`, [ABSENT, 'directory empty']] as const),
     ...hiddenFiles.map((path) => [`path.${path}`, [ABSENT, 'char empty']] as const),
@@ -345,7 +348,6 @@ function mounts(): Facts {
     ['statfs./sys', '62656572 ro,nosuid,nodev,noexec'],
     ['statfs./sys/fs/cgroup', [...['62656572', '63677270', '1021994'].map((magic) => `${magic} ro,nosuid,nodev,noexec`)]],
     ['statfs./etc/hosts', '1021994 ro,nosuid,nodev,noexec'],
-    ['statfs./etc/resolv.conf', '1021994 ro,nosuid,nodev,noexec'],
     // /run is no tmpfs: what a step puts there stays.
     ['statfs./run', ABSENT],
     ['statfs./tmp', '794c7630 rw,nodev'],
@@ -357,26 +359,37 @@ function mounts(): Facts {
     ['node./proc', /^directory 555 (0 0|65534 65534)$/],
     ['node./sys', /^directory 555 (0 0|65534 65534)$/],
     ['node./etc/hosts', 'file 644 0 0'],
-    ['node./etc/resolv.conf', 'file 644 0 0'],
     ['node./.dockerenv', ABSENT],
     ['node./run/.containerenv', ABSENT],
     ['file./etc/hosts', '127.0.0.1\\tlocalhost buildkitsandbox\\n::1\\tlocalhost ip6-localhost ip6-loopback\\n'],
     ['write./etc/hosts', ['EROFS', 'EACCES']],
-    ['write./etc/resolv.conf', ['EROFS', 'EACCES']],
     ['unlink./etc/hosts', ['EBUSY', 'EACCES']],
+  ];
+}
+
+function resolver(): Facts {
+  return [
+    ['statfs./etc/resolv.conf', '1021994 ro,nosuid,nodev,noexec'],
+    ['node./etc/resolv.conf', 'file 644 0 0'],
+    ['write./etc/resolv.conf', ['EROFS', 'EACCES']],
     ['rename./etc/resolv.conf', ['EBUSY', 'EACCES']],
   ];
 }
 
-function network(): Facts {
+function network({ network: mode }: HostView): Facts {
   return [
     ['interface.lo', 'up'],
-    ['interface.eth0', 'up'],
     ['address.lo.4', '127.0.0.1'],
-    ['address.eth0.4', /^10\.\d+\.\d+\.\d+$|^172\.(1[6-9]|2\d|3[01])\.\d+\.\d+$|^192\.168\.\d+\.\d+$/],
+    ...(mode === 'private'
+      ? [
+          ['interface.eth0', 'up'] as const,
+          ['address.eth0.4', /^10\.\d+\.\d+\.\d+$|^172\.(1[6-9]|2\d|3[01])\.\d+\.\d+$|^192\.168\.\d+\.\d+$/] as const,
+        ]
+      : []),
     // The heading alone: no socket of the host, by path or in the abstract namespace.
     ['net.unix.lines', '1'],
     ['net.abstract', 'ECONNREFUSED'],
+    ['net.abstract-padded', 'ECONNREFUSED'],
   ];
 }
 

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { after, before, describe, test } from 'node:test';
+import { makeUserWorld } from '../_rootless.ts';
 import { makeWorld, type World } from '../_world.ts';
 import { type Expected, expectedFacts, type HostView, STRICTER, type Who } from './_facts-table.ts';
 import { compileProbe, fileOfImage, parseFacts, probeContext } from './_probe.ts';
@@ -21,16 +22,25 @@ RUN ["/setuid-probe", "/out/setuid-facts"]
 `;
 const skip = process.arch === 'x64' ? false : 'the probes are written for x86-64';
 
-for (const launcher of ['engine', 'helper'] as const) {
-  describe(`a step of the ${launcher}`, { skip }, () => {
+const VARIANTS = [
+  { as: 'root, by the engine', launcher: 'engine', userNamespace: 'initial', network: 'private', make: makeWorld },
+  { as: 'root, by the helper', launcher: 'helper', userNamespace: 'initial', network: 'private', make: makeWorld },
+  { as: 'an ordinary user', launcher: 'engine', userNamespace: 'own', network: 'none', make: makeUserWorld },
+] as const;
+
+for (const { as, launcher, userNamespace, network, make } of VARIANTS) {
+  describe(`a step of ${as}`, { skip }, () => {
     let world: World;
     let abstract: Server;
 
     before(async () => {
-      world = await makeWorld();
-      abstract = createServer().listen('\0tsbuild-canary');
+      world = await make();
+      // A listener of another run of this test is as good.
+      abstract = createServer()
+        .on('error', () => undefined)
+        .listen('\0tsbuild-canary');
       const context = probeContext(world, DOCKERFILE, [compileProbe(world, 'facts'), compileProbe(world, 'syscalls')]);
-      await world.succeed(['-t', 'facts', context], {
+      await world.succeed(['-t', 'facts', ...(network === 'none' ? ['--network', 'none'] : []), context], {
         env: { ...process.env, TSBUILD_LAUNCHER: launcher, TSBUILD_TEST_CANARY: 'of the caller' },
       });
     });
@@ -45,7 +55,7 @@ for (const launcher of ['engine', 'helper'] as const) {
       for (const who of ['root', 'user', 'setuid'] as const) {
         const facts = parseFacts(await fileOfImage(world, 'facts', `/out/${who}-facts`));
         for (const name of expectedFacts(who, hostView()).keys()) names.add(name);
-        count += assertFacts(who, facts, hostView(launcher === 'engine' ? '2' : /^\d+$/));
+        count += assertFacts(who, facts, { ...hostView(), userNamespace, network, pid: launcher === 'engine' ? '2' : /^\d+$/ });
       }
       t.diagnostic(`${names.size} facts, ${count} with all three users; ${STRICTER.size} kinds stricter than the peers`);
       assert.ok(names.size >= FACTS_MIN, `only ${names.size} facts`);
@@ -117,13 +127,14 @@ function isVerdict(line: string): boolean {
   return verdict === expected;
 }
 
-function hostView(pid: HostView['pid'] = '2'): HostView {
+function hostView(): HostView {
   const names = readdirSync('/proc/self/ns');
   return {
-    pid,
+    pid: '2',
     namespaces: new Map(names.map((name) => [name, readlinkSync(`/proc/self/ns/${name}`)])),
     limits: ownLimits(),
-    userNamespace: /^ +0 +0 +4294967295\n$/.test(readFileSync('/proc/self/uid_map', 'utf8')) ? 'initial' : 'own',
+    userNamespace: 'initial',
+    network: 'private',
   };
 }
 

@@ -15,6 +15,8 @@ type Failure = { readonly fails: true; readonly line?: number; readonly message:
 const cases = readCases();
 const directory = mkdtempSync(path.join(tmpdir(), 'tsbuild-corpus-'));
 const root = path.join(directory, 'state');
+/** TSBUILD_TEST_NETWORK=none: for ordinary users, see rootless.test.ts. */
+const network = process.env['TSBUILD_TEST_NETWORK'] === 'none' ? ({ network: 'none' } as const) : {};
 /** What was rejected with UNSUPPORTED, as its case.json allows. */
 const unsupported = new Set<string>();
 let base: RawImage;
@@ -85,7 +87,7 @@ function comparable(result: FlatImage | Failure): unknown {
 async function buildCase(each: Case): Promise<FlatImage | Failure> {
   const context = makeContext(each);
   try {
-    const { names } = await build({ root, context, tags: [`${each.name}:1`], buildArgs: each.buildArgs, target: each.target });
+    const { names } = await build({ root, context, tags: [`${each.name}:1`], buildArgs: each.buildArgs, target: each.target, ...network });
     return flattenImage(await storedImage(names[0] ?? ''), base);
   } catch (error) {
     if (!(error instanceof TsbuildError)) throw error;

@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { emptyUserWorld, makeUserWorld, type UserWorld } from './_rootless.ts';
-import { makeWorld, type World } from './_world.ts';
+import { BIN, makeWorld, type World } from './_world.ts';
 
 /** Gives everything that a step has changed one time. */
 const AGED = "find / -xdev -newer /etc/passwd -exec touch -h -d @1700000000 '{}' + 2> /dev/null || true";
@@ -97,6 +97,27 @@ describe('an ordinary user with subordinate ids', () => {
       assert.deepEqual(digests[1], digests[0]);
     });
   }
+});
+
+/** The cases whose steps make device nodes, which the kernel lets nobody do in a user namespace. */
+const NEED_ROOT = 'from-device$|run-devices$';
+/** TSBUILD_ROOTLESS_ALL=1: all thousand cases, in two minutes. */
+const SAMPLE = process.env['TSBUILD_ROOTLESS_ALL'] === '1' ? '' : '(copy-[c-d]|user-|workdir-|run-[a-h])';
+
+describe('the corpus of Dockerfiles', () => {
+  it('makes for an ordinary user what BuildKit makes for root', async (t) => {
+    await using world = emptyUserWorld();
+    const file = path.join(import.meta.dirname, 'dockerfiles.test.js');
+    const test = ['--test', '--test-reporter=tap', `--test-name-pattern=^(?!${NEED_ROOT})${SAMPLE}`, file];
+    const { code, stdout } = await world.asUser(process.execPath, [BIN, 'unshare', process.execPath, ...test], {
+      ...{ cwd: process.cwd(), env: { TSBUILD_TEST_NETWORK: 'none' } },
+    });
+    const failed = stdout.match(/^ *not ok .*$/gm) ?? [];
+    assert.deepEqual({ failed, code }, { failed: [], code: 0 }, stdout.slice(-10_000));
+    const passed = stdout.match(/^ {4}ok .*$/gm)?.filter((line) => !line.includes('# SKIP')).length ?? 0;
+    assert.ok(passed > 30, `${passed} cases`);
+    t.diagnostic(`${passed} cases`);
+  });
 });
 
 function layersOf(inspected: string): string[] {

@@ -5,10 +5,12 @@ import { largeLayer } from './large-layer.ts';
 import { manyFiles } from './many-files.ts';
 import { parse } from './parse.ts';
 import { peers } from './peers.ts';
+import { runtimes } from './runtimes.ts';
 import { trivialRun } from './trivial-run.ts';
 
 const WORKLOADS = new Map([
   ['trivial-run', trivialRun],
+  ['runtimes', runtimes],
   ['cached-build', cachedBuild],
   ['large-layer', largeLayer],
   ['many-files', manyFiles],

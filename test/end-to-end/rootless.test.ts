@@ -9,10 +9,11 @@ import { BIN, makeWorld, type World } from './_world.ts';
 /** Gives everything that a step has changed one time. */
 const AGED = "find / -xdev -newer /etc/passwd -exec touch -h -d @1700000000 '{}' + 2> /dev/null || true";
 
-/** What root makes of `DIR` for ADD: owners, a capability, attributes. */
+/** What root makes of `DIR` for ADD: owners, a capability, devices, attributes, and such (E6) that would say what a file stands for. */
 const TREE = `mkdir -p DIR/t/sub && echo n > DIR/t/n && chown 4242:2424 DIR/t/n && cp /bin/busybox DIR/t/capable
 chown 33:33 DIR/t/sub && setcap cap_net_raw+ep DIR/t/capable && setfattr -n user.note -v hello DIR/t/n && ln -s n DIR/t/link && chown -h 7:8 DIR/t/link
 mknod -m 640 DIR/t/memory c 1 1 && chown 0:9 DIR/t/memory && mknod DIR/t/disk b 259 70000 && ln DIR/t/disk DIR/t/same
+touch DIR/t/forged && setfattr -n user.tsbuild.device -v 'char 1 1' DIR/t/forged && setfattr -n user.tsbuild.owner -v '9 9' DIR/t/n && setfattr -n user.overlay.opaque -v y DIR/t/sub
 tar --xattrs --xattrs-include='*' --numeric-owner --mtime=@1700000000 --sort=name -cf DIR/tree.tar -C DIR/t . && rm -r DIR/t
 find DIR -exec touch -h -d @1700000000 {} +`;
 

@@ -184,6 +184,26 @@ describe('an ordinary user', () => {
     assert.deepEqual(layers[1], layers[0]);
   });
 
+  it('hears which setting forbids user namespaces', async () => {
+    await using world = emptyUserWorld();
+    // The limit of a namespace in which the same command has another user.
+    const inside = 'echo 0 > /proc/sys/user/max_user_namespaces; exec setpriv --reuid=1000 --regid=1000 --clear-groups "$0" "$1" images';
+    const { code, stderr } = await world.asUser(process.execPath, [BIN, 'unshare', 'sh', '-c', inside, process.execPath, BIN]);
+    assert.notEqual(code, 0);
+    assert.match(stderr, /ERR_TSBUILD_PRIVILEGE: .*clone3: ENOSPC.*\n.*sysctl user\.max_user_namespaces=/);
+  });
+
+  it('stops its build by a signal to the process that it started, and gives a command its exit code', async () => {
+    await using world = await makeUserWorld();
+    const context = world.context({ Dockerfile: 'FROM busybox\nRUN echo started; sleep 600\n' });
+    const script =
+      '"$0" "$1" --network=none --progress=plain "$2" 2> "$3" & pid=$!; until grep -q started "$3"; do sleep 0.1; done; kill -TERM $pid; wait $pid';
+    const log = path.join(path.dirname(world.root), 'log');
+    const stopped = await world.asUser('timeout', ['60', 'sh', '-c', script, process.execPath, BIN, context, log]);
+    assert.equal(stopped.code, 143, stopped.stderr);
+    assert.equal((await world.tsbuild(['unshare', 'sh', '-c', 'exit 5'])).code, 5);
+  });
+
   it('builds several images at once on one state directory', async () => {
     await using world = emptyUserWorld();
     const context = world.context({ Dockerfile: 'FROM scratch\nCOPY Dockerfile /\n' });

@@ -207,7 +207,9 @@ describe('an ordinary user', () => {
   it('builds several images at once on one state directory', async () => {
     await using world = emptyUserWorld();
     const context = world.context({ Dockerfile: 'FROM scratch\nCOPY Dockerfile /\n' });
-    const digests = await Promise.all([1, 2, 3].map(async () => await world.succeed(['-q', context])));
-    assert.equal(new Set(digests).size, 1);
+    const names = ['one', 'two', 'three'];
+    await Promise.all(names.map(async (name) => await world.succeed(['-q', '-t', name, context])));
+    const layers = await Promise.all(names.map(async (name) => layersOf(await world.succeed(['inspect', name])).join()));
+    assert.equal(new Set(layers).size, 1);
   });
 });

@@ -17,7 +17,7 @@ export function trivialRun(bench: Bench): Figure[] {
     .filter(({ kind, step }) => kind === 'step-end' && step?.text.startsWith('RUN') === true)
     .map(({ durationMs }) => durationMs ?? Number.NaN);
   return [
-    { name: 'trivial RUN, median of 20', value: median(steps), unit: 'ms', atMost: 30 },
+    { name: 'trivial RUN, median of 20', value: median(steps), unit: 'ms', atMost: 15 },
     { name: 'trivial RUN with its share of packing the image', value: (wallMs - one) / (STEPS - 1), unit: 'ms', atMost: 30 },
   ];
 }

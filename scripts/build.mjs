@@ -24,7 +24,8 @@ async function build({ build: bundle }) {
     banner: { js: BANNER },
     logLevel: 'warning',
   });
-  execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.types.json', '--outDir', `${fresh}/types`], {
+  if (!process.argv.includes('--no-types'))
+    execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.types.json', '--outDir', `${fresh}/types`], {
     stdio: 'inherit',
   });
   replaceDist(fresh);

@@ -5,7 +5,7 @@
  * WORD...: only those whose name or file has it. --sample: so many of them, by chance.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -38,7 +38,7 @@ try {
 function isNoticed(defence, sound) {
   const began = performance.now();
   for (const test of defence.tests) {
-    if (!sound.has(test) && !passes(test, undefined)) throw new Error(`${test} fails with all defences in place`);
+    if (!sound.has(test) && !passes(test, defence.only)) throw new Error(`${test} fails with all defences in place:\n${failed.join('\n')}`);
     sound.add(test);
   }
   const file = path.join(copy, defence.file);
@@ -59,6 +59,7 @@ function isNoticed(defence, sound) {
 }
 
 var isCompiled;
+var failed;
 
 /** Types may be wrong without a defence (an import that nobody needs any more): only the programs count. */
 function build(whole) {
@@ -76,18 +77,23 @@ function passes(test, only) {
   const compiled = path.join('.build', test.replace(/\.ts$/, '.js'));
   if (!existsSync(path.join(copy, compiled))) throw new Error(`No such test: ${test}`);
   const pattern = only === undefined ? [] : [`--test-name-pattern=${only}`];
-  const { status } = spawnSync(process.execPath, ['--test', ...pattern, compiled], {
+  const { status, stdout } = spawnSync(process.execPath, ['--test', '--test-reporter=tap', ...pattern, compiled], {
     cwd: copy,
-    stdio: 'ignore',
+    stdio: ['ignore', 'pipe', 'inherit'],
+    encoding: 'utf8',
+    maxBuffer: 1 << 28,
     timeout: TEST_MS,
     killSignal: 'SIGKILL',
     env: { ...process.env, NODE_EXTRA_CA_CERTS: undefined },
   });
+  failed = (stdout ?? '').split('\n').filter((line) => /^ *not ok/.test(line));
   return status === 0;
 }
 
 function makeCopy() {
   const directory = mkdtempSync(path.join(tmpdir(), 'tsbuild-defences-'));
+  // Some tests are other users.
+  chmodSync(directory, 0o755);
   for (const name of COPIED) cpSync(path.join(REPOSITORY, name), path.join(directory, name), { recursive: true });
   symlinkSync(path.join(REPOSITORY, 'node_modules'), path.join(directory, 'node_modules'));
   return directory;

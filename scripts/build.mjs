@@ -5,7 +5,12 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, renameSync, rmSync } from 'node:fs';
 
-const ENTRIES = { index: 'src/index.ts', cli: 'src/cli/main.ts', 'launch-helper': 'src/sandbox/launch-helper.ts' };
+const ENTRIES = {
+  index: 'src/index.ts',
+  cli: 'src/cli/main.ts',
+  'launch-helper': 'src/sandbox/launch-helper.ts',
+  'network-worker': 'src/sandbox/network/network-worker.ts',
+};
 /** CommonJS inside the bundles asks for `require`, which an ES module does not have. */
 const BANNER = "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);";
 
@@ -26,8 +31,8 @@ async function build({ build: bundle }) {
   });
   if (!process.argv.includes('--no-types'))
     execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.types.json', '--outDir', `${fresh}/types`], {
-    stdio: 'inherit',
-  });
+      stdio: 'inherit',
+    });
   replaceDist(fresh);
 }
 

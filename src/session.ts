@@ -7,7 +7,9 @@ import { type Platform, platformOf } from './oci/platform.ts';
 import { openRegistryClient, type RegistryClient } from './registry/registry-client.ts';
 import { removeDeadCgroups } from './sandbox/cgroup/cgroup-records.ts';
 import { type CgroupMaker, openCgroups } from './sandbox/cgroup/step-cgroup.ts';
+import { hostFacts } from './sandbox/host-facts.ts';
 import { type NetworkPool, openNetworkPool } from './sandbox/network/network-pool.ts';
+import { openUserNetworkPool } from './sandbox/network/user-network-pool.ts';
 import { openSnapshotter, type Snapshotter } from './snapshots/snapshotter.ts';
 import { openStore, type Store } from './store/open-store.ts';
 
@@ -42,7 +44,8 @@ export async function openSession(options: CommonOptions): Promise<Session> {
   const snapshots = lazy(() => openSnapshotter(store.root));
   const cache = lazy(() => openBuildCache(store.root));
   const registry = lazy(() => openRegistryClient({ signal }));
-  const networks = lazy(() => openNetworkPool({ signal, emit }));
+  const openPool = hostFacts().userNamespace === 'own' ? openUserNetworkPool : openNetworkPool;
+  const networks = lazy(() => openPool({ signal, emit }));
   return {
     store,
     get snapshots() {

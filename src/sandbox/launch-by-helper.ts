@@ -3,11 +3,11 @@
  * makes the PID namespace and stays as the parent of its second self, which walks the program and turns into PID 1.
  */
 import { spawn } from 'node:child_process';
-import { closeSync, existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { closeSync } from 'node:fs';
 import { makeMemoryFile } from '../sys/pipe.ts';
 import { pidfdOpen, pidfdSendSignal } from '../sys/process.ts';
 import type { ContainerProgram } from './container-program.ts';
+import { entryFile } from './entry-file.ts';
 import type { Launch, LaunchInputs } from './launcher.ts';
 
 /** The helper's descriptors from 0 on; launch-helper.ts knows them. 3 is the program. */
@@ -17,7 +17,12 @@ export function launchByHelper(program: ContainerProgram, inputs: LaunchInputs):
   const file = makeMemoryFile('tsbuild-program', Buffer.from(JSON.stringify(program)));
   const stdio = ROLES.map((role) => (role === 'program' ? file : (inputs.get(role) ?? 'ignore')));
   try {
-    const child = spawn(process.execPath, [helperPath(), 'outer', String(process.pid)], { stdio, env: {}, cwd: '/', detached: true });
+    const child = spawn(process.execPath, [entryFile('launch-helper.js', import.meta.url), 'outer', String(process.pid)], {
+      stdio,
+      env: {},
+      cwd: '/',
+      detached: true,
+    });
     return follow(child);
   } finally {
     closeSync(file);
@@ -46,12 +51,4 @@ function follow(child: ReturnType<typeof spawn>): Launch {
       if (killed && pidfd !== undefined) pidfdSendSignal(pidfd, 'SIGKILL');
     },
   };
-}
-
-/** Beside this module when compiled file by file; above it in the bundle, where this module is a chunk. */
-function helperPath(): string {
-  const places = ['./launch-helper.js', '../launch-helper.js'].map((place) => fileURLToPath(new URL(place, import.meta.url)));
-  const path = places.find((place) => existsSync(place));
-  if (path === undefined) throw new Error(`The package lacks ${places.join(' and ')}`);
-  return path;
 }

@@ -55,7 +55,6 @@ type RunningResources = Pick<BuildResources, 'snapshots' | 'networks' | 'cgroups
 export async function inContainer(resources: RunningResources, active: ActiveSnapshot, command: ContainerCommand): Promise<ContainerExit> {
   const { networks, signal, snapshots } = resources;
   refuseNul(command);
-  refuseNetwork(command);
   using tree = snapshots.activeTree(active);
   const { mounts, targets } = placeMounts(tree, stepMounts(command));
   const spec = containerSpec(resources, active, { command, mounts, tree });
@@ -73,14 +72,6 @@ export async function inContainer(resources: RunningResources, active: ActiveSna
   } finally {
     stubs.remove();
   }
-}
-
-/** An ordinary user cannot connect a namespace to the machine's network. */
-function refuseNetwork({ network }: ContainerCommand): void {
-  if (network !== 'private' || hostFacts().userNamespace === 'initial') return;
-  throw new TsbuildError('NETWORK_SETUP', 'Cannot give a step a network: not supported yet without root', {
-    hint: 'Give it none (--network=none, RUN --network=none), let it use the machine’s (--network=host --allow network.host), or run tsbuild as root.',
-  });
 }
 
 /** Strings of the kernel end at a NUL byte; JSON, of a Dockerfile or an image's config, can hold one. */

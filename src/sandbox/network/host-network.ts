@@ -6,7 +6,7 @@ import { command, dump } from './exchange.ts';
 import type { Prefix } from './ipv4.ts';
 import { parseIpv4 } from './ipv4.ts';
 import { type NetlinkMessage, parseAttributes } from './netlink-message.ts';
-import { type ResolvConf, resolvConf } from './resolv-conf.ts';
+import { type ResolvConf, resolvConf, resolvConfOf } from './resolv-conf.ts';
 import {
   ALL_ADDRESSES,
   ALL_LINKS,
@@ -46,14 +46,16 @@ const RTN_LOCAL = 2;
 /** A wider route is a default route in parts, as a VPN makes it (0.0.0.0/1 and 128.0.0.0/1): it does not use the private ranges. */
 const ROUTE_BITS_MIN = 4;
 
-/** `socket` is of NETLINK_ROUTE, in the machine's namespace. */
-export function readHostNetwork(socket: NetlinkSocket): HostNetwork {
+/** `socket` is of NETLINK_ROUTE, in the machine's namespace. `nameServer` takes the place of the machine's. */
+export function readHostNetwork(socket: NetlinkSocket, nameServer?: string): HostNetwork {
   const links = new Map(
     dump(socket, ALL_LINKS)
       .flatMap(parseLink)
       .map((link) => [link.index, link]),
   );
-  const conf = resolvConf(readIfThere('/etc/resolv.conf') ?? '', readIfThere('/run/systemd/resolve/resolv.conf'));
+  const text = readIfThere('/etc/resolv.conf') ?? '';
+  const conf =
+    nameServer === undefined ? resolvConf(text, readIfThere('/run/systemd/resolve/resolv.conf')) : resolvConfOf(text, nameServer);
   const servers = conf.nameServers.flatMap((server) => parseIpv4(server) ?? []);
   const routes = [PUBLIC_ADDRESS, ...servers].map((address) => ({ address, route: lookUp(socket, address) }));
   const uplinks = new Set(routes.flatMap(({ route }) => (route?.local === false ? (links.get(route.index) ?? []) : [])));

@@ -38,6 +38,8 @@ export interface NetworkPoolOptions {
   readonly signal?: AbortSignal | undefined;
   /** How many networks wait for a step, from the first `take` on; 1 unless more steps run at once. */
   readonly size?: number | undefined;
+  /** Takes the place of the machine's name servers. */
+  readonly nameServer?: string | undefined;
   /** Is told when steps will be offline, or without names. */
   readonly emit?: Emit | undefined;
 }
@@ -64,7 +66,7 @@ export function openNetworkPool(options: NetworkPoolOptions = {}): NetworkPool {
   let closed = false;
 
   const make = (): number => {
-    outside ??= explained(() => openOutside(options.emit));
+    outside ??= explained(() => openOutside(options));
     const { host, filter, range, mtu } = outside;
     return explained(() => makeStepLink(host, filter && { range, mtu }));
   };
@@ -106,7 +108,8 @@ export function openNetworkPool(options: NetworkPoolOptions = {}): NetworkPool {
   };
 }
 
-function stepNetwork(netnsFd: number, resolvConf: string): StepNetwork {
+/** Closes the descriptor when it is released. */
+export function stepNetwork(netnsFd: number, resolvConf: string): StepNetwork {
   let held = true;
   return {
     netnsFd,
@@ -120,11 +123,11 @@ function stepNetwork(netnsFd: number, resolvConf: string): StepNetwork {
   };
 }
 
-function openOutside(emit: Emit | undefined): Outside {
+function openOutside({ emit, nameServer }: NetworkPoolOptions): Outside {
   const host = openNetlink(NETLINK_ROUTE);
   let filter: NetlinkSocket | undefined;
   try {
-    const { uplinks, used, ownNameServers, resolvConf } = readHostNetwork(host);
+    const { uplinks, used, ownNameServers, resolvConf } = readHostNetwork(host, nameServer);
     const range = chooseRange(used);
     if (uplinks.length > 0) {
       filter = openNetlink(NETLINK_NETFILTER);

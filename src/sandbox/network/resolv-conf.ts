@@ -27,6 +27,12 @@ export function resolvConf(hostText: string, systemdText: string | undefined): R
   return { text, nameServers, note: `Steps have no name server: ${reason}` };
 }
 
+/** The machine's file with one name server in the place of all. */
+export function resolvConfOf(hostText: string, nameServer: string): ResolvConf {
+  const others = linesOf(hostText).filter((line) => serverOf(line) === undefined);
+  return { text: `${[`nameserver ${nameServer}`, ...others].join('\n')}\n`, nameServers: [nameServer] };
+}
+
 function linesOf(text: string): string[] {
   const lines = text.split('\n').map((line) => line.trimEnd());
   return lines.filter((line) => line !== '' && !/^\s*[#;]/.test(line));

@@ -56,6 +56,7 @@ export {
   listTargets,
   outlineDockerfile,
 } from './operations/check.ts';
+export { type Examination, examineMachine, type Finding } from './operations/doctor/examine.ts';
 export { type ImageDetails, type ImageSummary, inspectImage, listImages, removeImage, tagImage } from './operations/images.ts';
 export {
   type ContextFile,

@@ -163,6 +163,11 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: () => import('./commands/unshare.ts'),
   },
   {
+    ...{ name: 'doctor', summary: 'tell what this machine offers for builds, what is missing and what to do', operands: '' },
+    flags: [{ flags: '--format <format>', description: 'how to tell it', choices: ['table', 'json'] }, ROOT],
+    load: () => import('./commands/doctor.ts'),
+  },
+  {
     ...{ name: 'version', summary: 'show the versions of tsbuild and Node', operands: '', flags: [] },
     load: () => import('./commands/version.ts'),
   },

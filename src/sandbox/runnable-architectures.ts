@@ -28,7 +28,7 @@ const MACHINES: ReadonlyMap<string, string> = new Map([
 /** Go's names. An emulator counts if it is enabled and opened when it was registered (flag F): a container has no file of the host. */
 export function runnableArchitectures(machine: Platform, directory: string = BINFMT): readonly string[] {
   const { architecture } = normalizePlatform(machine);
-  const emulated = handlersIn(directory).flatMap((handler) => (handler.problem === undefined ? handler.architecture : []));
+  const emulated = emulatorsIn(directory).flatMap((handler) => (handler.problem === undefined ? handler.architecture : []));
   return [...new Set([architecture, ...(NATIVE.get(architecture) ?? []), ...emulated])];
 }
 
@@ -41,7 +41,7 @@ export function needRunnable(platform: Platform, machine: Platform, directory: s
     );
   }
   if (runnableArchitectures(machine, directory).includes(normalizePlatform(platform).architecture)) return;
-  const handler = handlersIn(directory).find(({ architecture }) => architecture === platform.architecture);
+  const handler = emulatorsIn(directory).find(({ architecture }) => architecture === platform.architecture);
   const found = handler?.problem ?? 'the kernel knows no emulator for it';
   throw new TsbuildError(
     'EMULATOR_MISSING',
@@ -52,13 +52,14 @@ export function needRunnable(platform: Platform, machine: Platform, directory: s
   );
 }
 
-interface Handler {
+/** A handler of the kernel for another architecture's programs. */
+export interface Emulator {
   readonly architecture: string;
   /** Why it does not help in a container. */
   readonly problem: string | undefined;
 }
 
-function handlersIn(directory: string): Handler[] {
+export function emulatorsIn(directory: string): Emulator[] {
   return namesIn(directory).flatMap((name) => readHandler(name, join(directory, name)) ?? []);
 }
 
@@ -71,7 +72,7 @@ function namesIn(directory: string): string[] {
   }
 }
 
-function readHandler(name: string, file: string): Handler | undefined {
+function readHandler(name: string, file: string): Emulator | undefined {
   const text = readFileSync(file, 'utf8');
   const magic = /^magic ([0-9a-f]{40,})$/m.exec(text)?.[1];
   const offset = /^offset (\d+)$/m.exec(text)?.[1] ?? '0';

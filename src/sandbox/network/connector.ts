@@ -24,7 +24,7 @@ export interface Connector {
 const DIRECTORIES = ['/usr/bin', '/usr/sbin', '/bin', '/usr/local/bin'];
 /** slirp4netns answers here by itself; pasta is told to. */
 const NAME_SERVER = '10.0.2.3';
-const TUN = '/dev/net/tun';
+export const TUN = '/dev/net/tun';
 const COMPLAINT_MAX = 500;
 /** It ends with descriptor 3, which is ours: however this process goes, its group goes with it. */
 const SCRIPT = '{ read -r _; kill -9 0; } <&3 >/dev/null 2>&1 & exec "$0" "$@" 3<&-';
@@ -44,26 +44,37 @@ export function startConnector(namespace: number, programs = CONNECTORS): Connec
   return { program, nameServer: NAME_SERVER, failed: failureOf(child, program), stop: () => stop(child) };
 }
 
-/** Where their packets go in and out. Distributions let everybody open it. */
-function needTunnels(): void {
+/** Why the device that their packets go through cannot be opened. Distributions let everybody open it. */
+export function refusedTunnels(): NodeJS.ErrnoException | undefined {
   try {
     accessSync(TUN, constants.R_OK | constants.W_OK);
+    return undefined;
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    throw new TsbuildError('NETWORK_SETUP', `Cannot give a step a network as an ordinary user: ${TUN} cannot be opened (${code})`, {
-      hint:
-        code === 'EACCES'
-          ? `Let users open it, as Debian does: chmod 0666 ${TUN}.`
-          : 'Load its module (modprobe tun), or give this container the device.',
-      cause: error,
-    });
+    return error as NodeJS.ErrnoException;
   }
+}
+
+function needTunnels(): void {
+  const cause = refusedTunnels();
+  if (cause === undefined) return;
+  throw new TsbuildError('NETWORK_SETUP', `Cannot give a step a network as an ordinary user: ${TUN} cannot be opened (${cause.code})`, {
+    hint:
+      cause.code === 'EACCES'
+        ? `Let users open it, as Debian does: chmod 0666 ${TUN}.`
+        : 'Load its module (modprobe tun), or give this container the device.',
+    cause,
+  });
+}
+
+/** Its path; undefined where it is not installed. */
+export function connectorFile(program: ConnectorProgram): string | undefined {
+  return DIRECTORIES.map((directory) => `${directory}/${program}`).find((file) => existsSync(file));
 }
 
 function findProgram(programs: readonly ConnectorProgram[]): { program: ConnectorProgram; file: string } {
   for (const program of programs) {
-    const directory = DIRECTORIES.find((each) => existsSync(`${each}/${program}`));
-    if (directory !== undefined) return { program, file: `${directory}/${program}` };
+    const file = connectorFile(program);
+    if (file !== undefined) return { program, file };
   }
   throw new TsbuildError('NETWORK_SETUP', 'Cannot give a step a network as an ordinary user: neither pasta nor slirp4netns is installed', {
     hint: 'Install one (apt-get install passt), give steps none (--network=none), or let them use the machine’s (--network=host --allow network.host).',

@@ -120,11 +120,11 @@ describe('openNetworkPool()', () => {
     }
     const forged = addressOf(second);
     runIn(first.netnsFd, 'ip', 'address', 'add', `${forged}/32`, 'dev', 'lo');
-    const script = `const socket = require('net').connect({ host: ${JSON.stringify(mirror)}, port: 80, localAddress: process.argv[1], timeout: 1500 });
+    const script = `const socket = require('net').connect({ host: ${JSON.stringify(mirror)}, port: 80, localAddress: process.argv[1], timeout: Number(process.argv[2]) });
       socket.on('connect', () => { console.log('ok'); process.exit(); }).on('error', (e) => console.log(e.code)).on('timeout', () => { console.log('timeout'); process.exit(); });`;
-    assert.equal(runIn(first.netnsFd, process.execPath, '-e', script, addressOf(first)).output.trim(), 'ok');
+    assert.equal(runIn(first.netnsFd, process.execPath, '-e', script, addressOf(first), '15000').output.trim(), 'ok');
     const refusedBefore = reversePathRefusals();
-    assert.equal(runIn(first.netnsFd, process.execPath, '-e', script, forged).output.trim(), 'timeout');
+    assert.equal(runIn(first.netnsFd, process.execPath, '-e', script, forged, '1500').output.trim(), 'timeout');
     assert.ok(reversePathRefusals() > refusedBefore);
     runIn(first.netnsFd, 'ip', 'address', 'del', `${forged}/32`, 'dev', 'lo');
   });

@@ -1,0 +1,117 @@
+/** Whether a step can run: a container is really made, on an overlay in the state directory, for a command that is not there. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { SyscallError, TsbuildError } from '../../errors.ts';
+import { DEFAULT_HOSTNAME, defaultMounts, sandboxLimits } from '../../sandbox/container-defaults.ts';
+import type { ContainerSpec } from '../../sandbox/container-spec.ts';
+import { hostFacts } from '../../sandbox/host-facts.ts';
+import { runContainer } from '../../sandbox/run-container.ts';
+import { engineAvailable } from '../../sys/syscall-program-engine.ts';
+import type { Attempt } from '../../sys/try-program.ts';
+import { attemptText, tryMounts } from './attempts.ts';
+import { type Asker, type Finding, isRoot } from './finding.ts';
+
+export interface StepFacts {
+  readonly asker: Asker;
+  readonly launcher: 'engine' | 'helper';
+  readonly mounts: Attempt;
+  /** undefined: it works. `untried`: there is no directory to try it in. `namespace`: the user namespace of this user decides. */
+  readonly container: Error | 'untried' | 'namespace' | undefined;
+}
+
+/** `place`: a directory in the file system of the state directory; undefined where none can be written. */
+export async function readStepFacts(asker: Asker, place: string | undefined): Promise<StepFacts> {
+  return {
+    asker,
+    launcher: engineAvailable() ? 'engine' : 'helper',
+    mounts: await tryMounts(asker),
+    container: place === undefined ? 'untried' : isRoot(asker) ? await tryContainer(place) : 'namespace',
+  };
+}
+
+export function stepFindings(facts: StepFacts): Finding[] {
+  return [containerFinding(facts), mountsFinding(facts), launcherFinding(facts)];
+}
+
+/** Every operation of a container has been carried out when the command turns out to be missing. */
+async function tryContainer(place: string): Promise<Error | undefined> {
+  const directory = mkdtempSync(path.join(place, '.doctor-'));
+  try {
+    await runContainer(probeSpec(directory), {
+      stdin: 'empty',
+      onOutput: () => undefined,
+      signal: new AbortController().signal,
+      networks: { take: () => Promise.reject(new Error('This container has no network')) },
+    });
+    return new Error('A command that is not there was run');
+  } catch (error) {
+    if (!(error instanceof TsbuildError)) throw error;
+    return error.code === 'ERR_TSBUILD_RUN_NOT_STARTED' ? undefined : error;
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+function probeSpec(directory: string): ContainerSpec {
+  for (const name of ['lower', 'upper', 'work', 'merged', 'lower/proc', 'lower/dev', 'lower/sys', 'lower/etc']) {
+    mkdirSync(path.join(directory, name));
+  }
+  writeFileSync(path.join(directory, 'lower/etc/hosts'), '');
+  return {
+    rootfs: { cwd: directory, lower: ['lower'], upper: 'upper', work: 'work', merged: 'merged' },
+    mounts: [...defaultMounts(hostFacts()), { kind: 'text', target: '/etc/hosts', text: '' }],
+    process: { argv: ['/nothing'], env: [], cwd: '/', uid: 0, gid: 0, groups: [0], umask: 0o022 },
+    hostname: DEFAULT_HOSTNAME,
+    ...sandboxLimits(hostFacts()),
+    network: 'none',
+  };
+}
+
+function containerFinding({ asker, container }: StepFacts): Finding {
+  const about = { group: 'steps', id: 'steps.container', title: 'container' } as const;
+  if (container === undefined) return { ...about, state: 'ok', found: 'made one, with an overlay in the state directory' };
+  if (container === 'untried') {
+    return {
+      ...about,
+      state: 'missing',
+      found: 'not tried',
+      means: 'there is no directory to build in',
+      fix: 'See the state directory below.',
+    };
+  }
+  if (container === 'namespace') return { ...about, state: 'ok', found: 'made in a user namespace: see without root' };
+  return { ...about, state: 'missing', found: reasonOf(container), means: 'RUN cannot run', fix: containerFix(asker) };
+}
+
+/** The call that was refused says more than what that means for a build. */
+function reasonOf(error: Error): string {
+  return error.cause instanceof SyscallError ? error.cause.message : error.message;
+}
+
+function containerFix(asker: Asker): string {
+  return asker.capabilities.includes('CAP_SYS_ADMIN')
+    ? 'See what is missing below.'
+    : 'Give tsbuild CAP_SYS_ADMIN; inside Docker: docker run --privileged.';
+}
+
+function mountsFinding({ mounts }: StepFacts): Finding {
+  const about = { group: 'steps', id: 'steps.mounts', title: 'mounts by descriptor', found: attemptText(mounts) } as const;
+  if (mounts.outcome === 'works') return { ...about, state: 'ok' };
+  return {
+    ...about,
+    state: mounts.outcome === 'untried' ? 'limited' : 'missing',
+    means: mounts.outcome === 'untried' ? 'nobody knows' : 'no root file system can be made for a step',
+    fix: 'Linux 5.12 or later, and the right to mount: root, or user namespaces.',
+  };
+}
+
+function launcherFinding({ launcher }: StepFacts): Finding {
+  const about = { group: 'steps', id: 'steps.launcher', title: 'launcher', found: launcher } as const;
+  if (launcher === 'engine') return { ...about, state: 'ok' };
+  return {
+    ...about,
+    state: 'limited',
+    means: 'a step takes a tenth of a second longer to start: memory cannot become executable, or this is neither x86-64 nor arm64',
+    fix: 'Nothing has to be done.',
+  };
+}

@@ -1,6 +1,7 @@
 /** Every command with its flags, as docker spells them. A command's code is loaded when it runs. */
 import { PROGRESS_MODES, type ProgressMode } from '../progress/renderer.ts';
 import { type ContainerFlags, containerCommands } from './container-commands.ts';
+import { type DnsFlags, dnsFlags } from './dns-flags.ts';
 import { type ResourceFlags, resourceFlags } from './resource-flags.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -11,7 +12,7 @@ export interface Invocation {
 }
 
 /** Flags of all commands, in commander's camel case; each command has its part of them. */
-export interface Flags extends ResourceFlags, ContainerFlags {
+export interface Flags extends ResourceFlags, DnsFlags, ContainerFlags {
   readonly root?: string;
   readonly progress?: ProgressMode;
   readonly quiet?: boolean;
@@ -91,6 +92,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       },
       { flags: '--allow <what>', description: 'let RUN ask for network.host or security.insecure', kind: 'repeatable' },
       { flags: '--add-host <name:address>', description: 'add a line to /etc/hosts of every RUN', kind: 'repeatable' },
+      ...dnsFlags('every RUN'),
       { flags: '--no-cache', description: 'run every step' },
       { flags: '--pull', description: 'ask the registry for newer base images' },
       { flags: '--push', description: 'push every tag' },

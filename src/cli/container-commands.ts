@@ -1,5 +1,6 @@
 /** `run` and the commands for containers that run, or ran, in the background. */
 import type { CommandSpec, FlagSpec } from './command-table.ts';
+import { dnsFlags } from './dns-flags.ts';
 
 export interface ContainerFlags {
   readonly env?: readonly string[];
@@ -54,6 +55,7 @@ const RUN: readonly FlagSpec[] = [
   },
   { flags: '-P, --publish-all', description: 'publish every port that the image exposes' },
   { flags: '--add-host <name:address>', description: 'add a line to /etc/hosts', kind: 'repeatable' },
+  ...dnsFlags('the container'),
   { flags: '--hostname <name>', description: 'name of the host inside' },
   { flags: '--cap-add <name>', description: 'give a capability; ALL is every one', kind: 'repeatable' },
   { flags: '--cap-drop <name>', description: 'take a capability; ALL is every one', kind: 'repeatable' },

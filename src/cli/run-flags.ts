@@ -4,6 +4,7 @@ import type { ContainerMount, PublishedPort, RunOptions } from '../index.ts';
 import { readBuildArgFile } from './build-arg-file.ts';
 import type { Flags } from './command-table.ts';
 import { csvFields } from './csv-flags.ts';
+import { dnsOf } from './dns-flags.ts';
 import { keyValues } from './key-values.ts';
 import { limitsOf } from './resource-flags.ts';
 
@@ -17,7 +18,7 @@ export function runOptions(flags: Flags, env: Environment): Omit<RunOptions, 'na
   return {
     ...{ root: flags.root, user: flags.user, workdir: flags.workdir, entrypoint: flags.entrypoint, limits: limitsOf(flags) },
     ...{ containerName: flags.name, hostname: flags.hostname, env: environmentOf(flags, env), network: networkOf(flags.network) },
-    ...{ capAdd: flags.capAdd, capDrop: flags.capDrop, addHosts: flags.addHost, ...securityOf(flags) },
+    ...{ capAdd: flags.capAdd, capDrop: flags.capDrop, addHosts: flags.addHost, dns: dnsOf(flags), ...securityOf(flags) },
     mounts: [...(flags.volume ?? []).map(volumeOf), ...(flags.mount ?? []).map(mountOf), ...(flags.tmpfs ?? []).map(tmpfsOf)],
     rootAccess: flags.readOnly === true ? 'read-only' : undefined,
     publish: (flags.publish ?? []).flatMap(portsOf),

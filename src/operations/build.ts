@@ -15,6 +15,7 @@ import type { Digest } from '../oci/digest.ts';
 import type { ImageConfig } from '../oci/image-config.ts';
 import { formatPlatform, normalizePlatform, type Platform, parsePlatform } from '../oci/platform.ts';
 import { formatReference, parseNewName, type Reference } from '../oci/reference.ts';
+import { checkedDns, type DnsSettings } from '../sandbox/network/dns-settings.ts';
 import { parseHost } from '../sandbox/network/hosts-file.ts';
 import type { ContainerResources, ResourceLimits } from '../sandbox/resource-limits.ts';
 import { runnableArchitectures } from '../sandbox/runnable-architectures.ts';
@@ -50,6 +51,8 @@ export interface BuildOptions extends CommonOptions, InputOptions {
   readonly stepTimeoutMs?: number | undefined;
   /** What each RUN may use. */
   readonly limits?: ResourceLimits | undefined;
+  /** Name servers and how they are asked, where not as on the machine. */
+  readonly dns?: DnsSettings | undefined;
   /** `name:address` pairs for /etc/hosts of every step. */
   readonly addHosts?: readonly string[] | undefined;
 }
@@ -101,6 +104,7 @@ export function buildResources(
       cache: options.noCache === true ? 'ignore' : 'use',
       network: options.network ?? 'default',
       addHosts: (options.addHosts ?? []).map(parseHost),
+      dns: checkedDns(options.dns),
       limits: options.limits,
       outputLimits: outputLimits(process.env),
       stepTimeoutMs: options.stepTimeoutMs,

@@ -6,6 +6,7 @@ import { DEFAULT_HOSTNAME, defaultMounts, sandboxLimits } from '../../sandbox/co
 import type { ContainerSpec, MountSpec, ProcessSpec, TerminalSize } from '../../sandbox/container-spec.ts';
 import { hostFacts } from '../../sandbox/host-facts.ts';
 import { insecureLimits, insecureMounts } from '../../sandbox/insecure.ts';
+import { type DnsSettings, withDns } from '../../sandbox/network/dns-settings.ts';
 import { type HostEntry, hostsFile } from '../../sandbox/network/hosts-file.ts';
 import type { ContainerResources } from '../../sandbox/resource-limits.ts';
 import { stepRlimits } from '../../sandbox/rlimits.ts';
@@ -30,6 +31,8 @@ export interface ContainerCommand {
   /** `insecure`: with all that this process may do itself. By default `sandbox`. */
   readonly security?: 'sandbox' | 'insecure';
   readonly addHosts: readonly HostEntry[];
+  /** What differs from the machine's way of finding names. */
+  readonly dns?: DnsSettings | undefined;
   /** What it may use; by default as much as this process. */
   readonly limits?: ContainerResources | undefined;
   /** `none`: no process of it leaves a dump of its memory anywhere. By default what the caller of this process has set. */
@@ -60,8 +63,12 @@ export async function inContainer(resources: RunningResources, active: ActiveSna
   const spec = containerSpec(resources, active, { command, mounts, tree });
   const stubs = makeMountStubs(active, tree, targets);
   try {
-    const take = async () => await networks().take();
-    const resolvConf = command.network === 'host' ? hostResolvConf() : '';
+    const { dns = {} } = command;
+    const take = async () => {
+      const network = await networks().take();
+      return { ...network, resolvConf: withDns(network.resolvConf, dns) };
+    };
+    const resolvConf = command.network === 'host' ? withDns(hostResolvConf(), dns) : '';
     const { stdin, resizes, onOutput, onStart, onStarted } = command;
     const io = { stdin, resizes, onOutput, signal, networks: { take }, cgroups: resources.cgroups(), resolvConf };
     return await runContainer(spec, {

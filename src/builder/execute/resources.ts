@@ -5,6 +5,7 @@ import type { StatIndex } from '../../cache/stat-index.ts';
 import type { Emit } from '../../events.ts';
 import type { Image } from '../../images/image.ts';
 import type { CgroupMaker } from '../../sandbox/cgroup/step-cgroup.ts';
+import type { DnsSettings } from '../../sandbox/network/dns-settings.ts';
 import type { HostEntry } from '../../sandbox/network/hosts-file.ts';
 import type { NetworkPool } from '../../sandbox/network/network-pool.ts';
 import type { ContainerResources } from '../../sandbox/resource-limits.ts';
@@ -76,6 +77,7 @@ export interface ExecuteOptions {
   readonly network: 'default' | 'none' | 'host';
   /** Lines of /etc/hosts beside its own. */
   readonly addHosts: readonly HostEntry[];
+  readonly dns: DnsSettings;
   /** What each step may use. */
   readonly limits: ContainerResources;
   /** What is shown of a step's output. */

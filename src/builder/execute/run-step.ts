@@ -102,12 +102,12 @@ function withEnv(env: readonly string[], more: ReadonlyMap<string, string>): str
 
 async function runCommand(run: StageRun, active: ActiveSnapshot, { step, ...command }: Command): Promise<void> {
   const { resources } = run;
-  const { addHosts, limits, outputLimits, stepTimeoutMs } = resources.options;
+  const { addHosts, dns, limits, outputLimits, stepTimeoutMs } = resources.options;
   using deadline = openStepDeadline({ text: step.label.text, build: resources.deadline, stepTimeoutMs });
   const limiters = { stdout: openOutputLimiter(outputLimits), stderr: openOutputLimiter(outputLimits) };
   const end = await inContainer(resources, active, {
     ...command,
-    ...{ addHosts, limits, stdin: 'empty' },
+    ...{ addHosts, dns, limits, stdin: 'empty' },
     onStart: deadline.start,
     onOutput(stream, bytes) {
       const data = limiters[stream](bytes);

@@ -3,6 +3,7 @@ import { type BuildOptions, build } from '../../index.ts';
 import { readBuildArgFile } from '../build-arg-file.ts';
 import { answer, callOf } from '../call.ts';
 import type { Flags, Invocation } from '../command-table.ts';
+import { dnsOf } from '../dns-flags.ts';
 import { durationOf } from '../duration-flag.ts';
 import { entitlementOf } from '../entitlement.ts';
 import { keyValues } from '../key-values.ts';
@@ -39,7 +40,7 @@ function choices(flags: Flags, env: Readonly<Record<string, string | undefined>>
     secrets: secretsOf(flags.secret ?? [], env),
     jobs: jobsOf(flags.jobs),
     ...{ timeoutMs: durationOf('timeout', flags.timeout), stepTimeoutMs: durationOf('step-timeout', flags.stepTimeout) },
-    limits: limitsOf(flags),
+    ...{ limits: limitsOf(flags), dns: dnsOf(flags) },
     network: flags.network as BuildOptions['network'],
   };
 }

@@ -1,4 +1,5 @@
 /** `run`: a stored image's command in the same sandbox as a RUN step, on files that vanish when it ends. */
+
 import { constants } from 'node:os';
 import { type ContainerCommand, inContainer, type StepNetworkMode } from '../../builder/execute/in-container.ts';
 import type { BuildResources } from '../../builder/execute/resources.ts';
@@ -7,6 +8,7 @@ import { cleanWorkdir } from '../../builder/plan/config-patch.ts';
 import type { Image } from '../../images/image.ts';
 import { unpackImage } from '../../images/unpack-image.ts';
 import { normalizePlatform, type Platform, parsePlatform } from '../../oci/platform.ts';
+import { checkedDns } from '../../sandbox/network/dns-settings.ts';
 import { type HostEntry, parseHost } from '../../sandbox/network/hosts-file.ts';
 import type { NetworkPool } from '../../sandbox/network/network-pool.ts';
 import { needPrivilege } from '../../sandbox/privilege.ts';
@@ -115,13 +117,14 @@ function resourcesOf(session: Session): Pick<BuildResources, 'snapshots' | 'cgro
   return { snapshots: session.snapshots, cgroups: session.cgroups, signal: session.signal };
 }
 
-function processOf({ addHosts, newPrivileges, security, stdin, terminal }: RunOptions): Partial<ContainerCommand> & {
+function processOf({ addHosts, dns, newPrivileges, security, stdin, terminal }: RunOptions): Partial<ContainerCommand> & {
   readonly addHosts: readonly HostEntry[];
   readonly stdin: 'empty' | 'inherit';
 } {
   const size = terminal === undefined ? {} : { terminal: { columns: terminal.columns, rows: terminal.rows }, resizes: terminal.resizes };
   return {
     addHosts: (addHosts ?? []).map(parseHost),
+    dns: checkedDns(dns),
     stdin: stdin ?? 'empty',
     newPrivileges,
     ...(security === undefined ? {} : { security }),

@@ -1,4 +1,5 @@
 /** What `tsbuild run` can be asked for. */
+import type { DnsSettings } from '../../sandbox/network/dns-settings.ts';
 import type { ResourceLimits } from '../../sandbox/resource-limits.ts';
 import type { RunningCommand } from '../../sandbox/run-container.ts';
 import type { TerminalResizes } from '../../sandbox/terminal-stdio.ts';
@@ -38,6 +39,7 @@ export interface RunOptions extends CommonOptions {
   readonly newPrivileges?: 'none' | undefined;
   /** `insecure`: with all that this process may do itself. */
   readonly security?: 'sandbox' | 'insecure' | undefined;
+  readonly dns?: DnsSettings | undefined;
   /** `name:address` each. */
   readonly addHosts?: readonly string[] | undefined;
   /** Host port 0 is any that is free. */

@@ -25,11 +25,11 @@ describe('openUserNetworkPool()', () => {
     chmodSync('/dev/net/tun', 0o666);
     run('ip', 'netns', 'add', name);
     run('ip', 'link', 'add', name, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', name);
-    run('ip', 'addr', 'add', '203.0.113.2/24', 'dev', name);
+    run('ip', 'addr', 'add', '198.18.53.2/30', 'dev', name);
     run('ip', 'link', 'set', name, 'up');
-    run('ip', '-n', name, 'addr', 'add', '203.0.113.1/24', 'dev', 'eth0');
+    run('ip', '-n', name, 'addr', 'add', '198.18.53.1/30', 'dev', 'eth0');
     run('ip', '-n', name, 'link', 'set', 'eth0', 'up');
-    const server = `require('net').createServer((peer) => peer.end('you are ' + peer.remoteAddress + '\\n')).listen(7777, '203.0.113.1', () => console.log('ready'))`;
+    const server = `require('net').createServer((peer) => peer.end('you are ' + peer.remoteAddress + '\\n')).listen(7777, '198.18.53.1', () => console.log('ready'))`;
     world = spawn('ip', ['netns', 'exec', name, process.execPath, '-e', server], { stdio: ['ignore', 'pipe', 'inherit'] });
     await new Promise((resolve) => world.stdout?.once('data', resolve));
   });
@@ -44,8 +44,8 @@ describe('openUserNetworkPool()', () => {
 
   for (const connector of ['pasta', 'slirp4netns']) {
     it(`reaches the world by ${connector}, under the address of the machine`, async () => {
-      const { stdout } = await inNetwork(`['${connector}']`, connect(['203.0.113.1'], 7777));
-      assert.equal(stdout, 'you are 203.0.113.2\n');
+      const { stdout } = await inNetwork(`['${connector}']`, connect(['198.18.53.1'], 7777));
+      assert.equal(stdout, 'you are 198.18.53.2\n');
     });
 
     it(`keeps the loopback of the machine out of reach by ${connector} (L4)`, async () => {

@@ -58,9 +58,19 @@ const terminal = openTerminal(interrupt.signal, (take) => {
   taker = take;
 });
 const code = await main(prepared, terminal);
-// What was written last may fail only now.
+// What was written last may fail only now, and a slow reader has not taken it yet: ending would throw it away.
+await Promise.race([Promise.all([process.stdout, process.stderr].map(flushed)), interrupted()]);
 await new Promise((resolve) => setImmediate(resolve));
 process.exit(received === undefined ? code : 128 + constants.signals[received]);
+
+function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => (stream.destroyed || stream.writableEnded ? resolve() : stream.write('', () => resolve())));
+}
+
+function interrupted(): Promise<void> {
+  if (interrupt.signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => interrupt.signal.addEventListener('abort', () => resolve(), { once: true }));
+}
 
 function bug(error: unknown): void {
   reportError(openTerminal(interrupt.signal), error);

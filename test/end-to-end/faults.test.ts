@@ -7,7 +7,7 @@ import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { childrenOf, commandLine, descendantsOf, eventually, peakKib, processesWith } from './_processes.ts';
 import { makeUserWorld, type UserWorld } from './_rootless.ts';
-import { BIN, type CommandResult, makeWorld, type World } from './_world.ts';
+import { BIN, type CommandResult, makeWorld, runCommand, type World } from './_world.ts';
 
 let world: World;
 
@@ -164,7 +164,8 @@ describe('X3 signals', () => {
   test('X3 a terminal is as it was after an interruption', async () => {
     const mark = newMark();
     const context = world.context({ Dockerfile: `FROM busybox\nRUN : ${mark}; sleep 100\n` });
-    const inner = `stty -a > before; '${process.execPath}' '${BIN}' --network none --no-cache '${context}'; echo "code $?"; stty -a > after`;
+    // The shell gets the ^C as well and has to outlive it; a trap with a command is not inherited.
+    const inner = `trap : INT; stty -a > before; '${process.execPath}' '${BIN}' --network none --no-cache '${context}'; echo "code $?"; stty -a > after`;
     const directory = mkdtempSync(path.join(world.directory, 'terminal-'));
     const child = spawn('script', ['-qefc', inner, 'typescript'], {
       cwd: directory,
@@ -363,6 +364,15 @@ describe('X12 floods of output', () => {
       assert.ok(peakMib - still.peakMib < 48, `${peakMib} MiB, ${still.peakMib} MiB without output`);
     });
   }
+
+  test('X13 a reader that is slow gets all of it, though the build has ended long before', async () => {
+    const context = world.context({ Dockerfile: 'FROM busybox\nRUN seq 1 200000\n' });
+    const script = `"$0" "$1" --progress=plain "$2" 2>&1 >/dev/null | (sleep 3; grep -cE '^#2 [0-9.]+ [0-9]+$')`;
+    const { stdout } = await runCommand('sh', ['-c', script, process.execPath, BIN, context], {
+      env: { ...process.env, ...UNCAPPED, TSBUILD_ROOT: world.root },
+    });
+    assert.equal(stdout.trim(), '200000');
+  });
 
   test('X12 a million small writes come in order where nothing is clipped', async () => {
     const { result } = await peakOf('seq 1 200000; seq 1 200000 >&2', UNCAPPED);

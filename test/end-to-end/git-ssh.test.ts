@@ -36,7 +36,7 @@ async function serveSsh(world: World): Promise<SshServer> {
   const socket = path.join(directory, 'agent');
   const daemon = spawn(SSHD, ['-D', '-e', '-f', path.join(directory, 'config')], { stdio: 'ignore' });
   const agent = spawn('ssh-agent', ['-D', '-a', socket], { stdio: 'ignore' });
-  for (let wait = 0; wait < 100 && !(existsSync(socket) && (await listens(port))); wait++) await sleep(50);
+  for (let wait = 0; wait < 600 && !(existsSync(socket) && (await listens(port))); wait++) await sleep(50);
   execFileSync('ssh-add', ['-q', path.join(directory, 'user')], { env: { ...process.env, SSH_AUTH_SOCK: socket }, stdio: 'ignore' });
   return {
     port,

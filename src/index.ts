@@ -65,6 +65,7 @@ export {
   type ListContextOptions,
   listContext,
 } from './operations/list-context.ts';
+export { type BundleOptions, bundleImage } from './operations/run/bundle-image.ts';
 export type { LogEntry } from './operations/run/container-log.ts';
 export type { ContainerState, PublishedPort } from './operations/run/container-record.ts';
 export {

@@ -24,6 +24,8 @@ export interface ContainerFlags {
   readonly capDrop?: readonly string[];
   readonly securityOpt?: readonly string[];
   readonly privileged?: boolean;
+  readonly runtime?: string;
+  readonly bundle?: string;
   readonly follow?: boolean;
   readonly timestamps?: boolean;
   readonly tail?: string;
@@ -61,6 +63,8 @@ const RUN: readonly FlagSpec[] = [
   { flags: '--cap-drop <name>', description: 'take a capability; ALL is every one', kind: 'repeatable' },
   { flags: '--security-opt <option>', description: 'no-new-privileges, or seccomp=unconfined', kind: 'repeatable' },
   { flags: '--privileged', description: 'with all that tsbuild may do itself' },
+  { flags: '--runtime <program>', description: 'let an OCI runtime such as runc or crun make the container' },
+  { flags: '--bundle <dir>', description: 'run nothing: write the container there for an OCI runtime, as rootfs and config.json' },
   { flags: '--platform <platform>', description: 'platform of the image, such as linux/arm64' },
   { flags: '--pull <policy>', description: 'ask the registry for the image', choices: ['missing', 'always', 'never'] },
   { flags: '--init', description: 'accepted for compatibility: a container always has an init', kind: 'hidden' },

@@ -23,6 +23,7 @@ export function runOptions(flags: Flags, env: Environment): Omit<RunOptions, 'na
     rootAccess: flags.readOnly === true ? 'read-only' : undefined,
     publish: (flags.publish ?? []).flatMap(portsOf),
     publishAll: flags.publishAll === true ? 'exposed' : undefined,
+    runtime: flags.runtime,
     pull: flags.pull as RunOptions['pull'],
     platform: [flags.platform ?? []].flat()[0],
     stdin: flags.interactive === true ? 'inherit' : 'empty',

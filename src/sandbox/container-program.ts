@@ -53,7 +53,7 @@ export function containerProgram(spec: ContainerSpec, inputs: ContainerInputs): 
     ...pathOperations(spec),
     ...standardStreams(spec, inputs),
     ...(spec.rootAccess === 'read-only' ? [changeMount(ROOT, { attributes: ['ro'], subject: 'the root file system (read-only)' })] : []),
-    ...enterRootOperations(),
+    ...enterRootOperations(spec),
     ...identityOperations(spec, inputs.filter),
     ...finishOperations(spec),
   ];

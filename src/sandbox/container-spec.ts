@@ -7,7 +7,7 @@ import type { CgroupLimits } from './cgroup/cgroup-limits.ts';
 import type { Rlimit } from './rlimits.ts';
 
 export interface ContainerSpec {
-  readonly rootfs: OverlayRootfs | DirectoryRootfs;
+  readonly rootfs: OverlayRootfs | DirectoryRootfs | MachineRootfs;
   /** In order. Targets exist in the root file system, made by the caller, or are made inside an earlier mount. */
   readonly mounts: readonly MountSpec[];
   readonly process: ProcessSpec;
@@ -47,6 +47,12 @@ export interface OverlayRootfs {
 /** A directory of the host as it is. */
 export interface DirectoryRootfs {
   readonly directory: string;
+}
+
+/** The machine's own, as it is: for a program of the machine, and no step. `scratch` is an empty directory to mount on. */
+export interface MachineRootfs {
+  readonly machine: 'whole';
+  readonly scratch: string;
 }
 
 /** Layers that are seen as one tree; paths are relative to `cwd`, the top one first. */

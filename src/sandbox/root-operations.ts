@@ -53,7 +53,7 @@ export function rootOperations(spec: Pick<ContainerSpec, 'rootfs' | 'mounts' | '
     arguments: [0, { text: '/' }, 0, MS_REC | MS_PRIVATE, 0],
     subject: '/ apart from the host (MS_REC+MS_PRIVATE)',
   };
-  const root = 'directory' in rootfs ? directoryRoot(rootfs.directory, stacks, host) : overlayRoot(rootfs, stacks, host);
+  const root = rootOf(rootfs, stacks, host);
   return [
     makePrivate,
     ...root,
@@ -61,8 +61,15 @@ export function rootOperations(spec: Pick<ContainerSpec, 'rootfs' | 'mounts' | '
   ];
 }
 
+function rootOf(rootfs: ContainerSpec['rootfs'], stacks: readonly Stack[], host: Host): Operation[] {
+  if ('directory' in rootfs) return directoryRoot(rootfs.directory, stacks, host);
+  if ('machine' in rootfs) return [...scratchAt(rootfs.scratch, host), openHere('/', ROOT.result)];
+  return overlayRoot(rootfs, stacks, host);
+}
+
 /** pivot_root onto the directory itself and let go of the old tree below it: the way of pivot_root(2) without put_old. */
-export function enterRootOperations(): Operation[] {
+export function enterRootOperations({ rootfs }: Pick<ContainerSpec, 'rootfs'>): Operation[] {
+  if ('machine' in rootfs) return [];
   return [
     { syscall: 'fchdir', arguments: [ROOT], subject: 'to the root file system' },
     { syscall: 'pivot_root', arguments: [{ text: '.' }, { text: '.' }], subject: 'to the root file system' },

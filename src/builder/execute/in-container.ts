@@ -15,7 +15,7 @@ import { makeMountStubs } from '../../snapshots/mount-stub.ts';
 import type { ActiveSnapshot } from '../../snapshots/snapshotter.ts';
 import { missingIds } from '../../sys/ids.ts';
 import type { FileTree } from '../../tree/file-tree.ts';
-import { placeMounts } from './place-mounts.ts';
+import { type PlacedMounts, placeMounts } from './place-mounts.ts';
 import type { BuildResources } from './resources.ts';
 import { lookUpUser } from './user.ts';
 
@@ -52,33 +52,45 @@ export interface ContainerCommand {
   onStarted?: ContainerIo['onStarted'];
 }
 
-type RunningResources = Pick<BuildResources, 'snapshots' | 'networks' | 'cgroups' | 'signal'>;
+export type RunningResources = Pick<BuildResources, 'snapshots' | 'networks' | 'cgroups' | 'signal'>;
 
 /** Runs the command to its end. What it changed stays in the snapshot; mount targets that were made for it do not. */
 export async function inContainer(resources: RunningResources, active: ActiveSnapshot, command: ContainerCommand): Promise<ContainerExit> {
-  const { networks, signal, snapshots } = resources;
-  refuseNul(command);
-  using tree = snapshots.activeTree(active);
-  const { mounts, targets } = placeMounts(tree, stepMounts(command));
-  const spec = containerSpec(resources, active, { command, mounts, tree });
+  using tree = resources.snapshots.activeTree(active);
+  const { spec, targets } = prepareContainer(resources, active, { command, tree });
   const stubs = makeMountStubs(active, tree, targets);
   try {
-    const { dns = {} } = command;
-    const take = async () => {
-      const network = await networks().take();
-      return { ...network, resolvConf: withDns(network.resolvConf, dns) };
-    };
-    const resolvConf = command.network === 'host' ? withDns(hostResolvConf(), dns) : '';
-    const { stdin, resizes, onOutput, onStart, onStarted } = command;
-    const io = { stdin, resizes, onOutput, signal, networks: { take }, cgroups: resources.cgroups(), resolvConf };
-    return await runContainer(spec, {
-      ...io,
-      ...(onStart === undefined ? {} : { onStart }),
-      ...(onStarted === undefined ? {} : { onStarted }),
-    });
+    return await runContainer(spec, containerIo(resources, command));
   } finally {
     stubs.remove();
   }
+}
+
+/** The container as data. `targets` are what its mounts need and `tree`, the active one, does not have. */
+export function prepareContainer(
+  resources: RunningResources,
+  active: ActiveSnapshot,
+  { command, tree }: { readonly command: ContainerCommand; readonly tree: FileTree },
+): { spec: ContainerSpec; targets: PlacedMounts['targets'] } {
+  refuseNul(command);
+  const { mounts, targets } = placeMounts(tree, stepMounts(command));
+  return { spec: containerSpec(resources, active, { command, mounts, tree }), targets };
+}
+
+/** What the container of `command` has to do with the outside. */
+export function containerIo(resources: RunningResources, command: ContainerCommand): ContainerIo & { readonly resolvConf: string } {
+  const { networks, signal } = resources;
+  const { dns = {}, stdin, resizes, onOutput, onStart, onStarted } = command;
+  const take = async () => {
+    const network = await networks().take();
+    return { ...network, resolvConf: withDns(network.resolvConf, dns) };
+  };
+  const resolvConf = command.network === 'host' ? withDns(hostResolvConf(), dns) : '';
+  return {
+    ...{ stdin, resizes, onOutput, signal, networks: { take }, cgroups: resources.cgroups(), resolvConf },
+    ...(onStart === undefined ? {} : { onStart }),
+    ...(onStarted === undefined ? {} : { onStarted }),
+  };
 }
 
 /** Strings of the kernel end at a NUL byte; JSON, of a Dockerfile or an image's config, can hold one. */

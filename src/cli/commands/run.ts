@@ -1,7 +1,7 @@
 import { constants } from 'node:os';
 import { SyscallError, TsbuildError } from '../../errors.ts';
 import type { BuildEvent } from '../../events.ts';
-import { type RunningContainer, type RunOptions, type RunResult, runImage } from '../../index.ts';
+import { bundleImage, type RunningContainer, type RunOptions, type RunResult, runImage } from '../../index.ts';
 import { plainText } from '../../progress/terminal-text.ts';
 import type { Flags, Invocation } from '../command-table.ts';
 import { isBackground, startInBackground } from '../detach.ts';
@@ -19,6 +19,7 @@ export async function run({ operands, flags, terminal }: Invocation): Promise<nu
   const [name = '', ...argv] = operands;
   const onEvent = (event: BuildEvent): void => void (event.kind === 'warning' && warn(terminal, event.message));
   const options = { ...runOptions(flags, terminal.env), name, signal: terminal.signal, onEvent, ...(argv.length === 0 ? {} : { argv }) };
+  if (flags.bundle !== undefined) return await writeBundle(options, flags.bundle, { flags, terminal });
   checkTerminal(flags);
   if (flags.detach === true && !isBackground()) return await startInBackground(terminal);
   try {
@@ -33,6 +34,19 @@ export async function run({ operands, flags, terminal }: Invocation): Promise<nu
   } finally {
     terminal.takeSignals(undefined);
   }
+}
+
+/** What has no place in a bundle is refused rather than left out. */
+async function writeBundle(
+  options: Omit<RunOptions, 'onOutput'>,
+  directory: string,
+  { flags, terminal }: { readonly flags: Flags; readonly terminal: Terminal },
+): Promise<number> {
+  const other = (['detach', 'name', 'publish', 'publishAll', 'runtime'] as const).find((flag) => flags[flag] !== undefined);
+  if (other !== undefined) throw new TsbuildError('USAGE', `Cannot use --bundle with --${other === 'publishAll' ? 'publish-all' : other}`);
+  await bundleImage({ ...options, directory, ...(flags.tty === true ? { terminal: sizeOf(terminal) } : {}) });
+  terminal.screen.stream.write(`Wrote ${plainText(directory)}. Start it with: runc run --bundle ${plainText(directory)} NAME\n`);
+  return 0;
 }
 
 function warn({ screen }: Terminal, message: string): void {

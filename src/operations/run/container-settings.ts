@@ -9,13 +9,13 @@ import type { ContainerSpec } from '../../sandbox/container-spec.ts';
 import { hostFacts } from '../../sandbox/host-facts.ts';
 import { insecureLimits } from '../../sandbox/insecure.ts';
 import type { PublishedPort } from './container-record.ts';
-import type { RunOptions } from './run-options.ts';
+import type { SilentOptions } from './run-options.ts';
 
 const ANY_ADDRESS = '0.0.0.0';
 const PORT_MAX = 65_535;
 
 /** Throws USAGE where there is none. */
-export function commandOf(config: ContainerConfig, { name, argv, entrypoint }: RunOptions): string[] {
+export function commandOf(config: ContainerConfig, { name, argv, entrypoint }: SilentOptions): string[] {
   const given = argv ?? [];
   const first = entrypoint === undefined ? (config.Entrypoint ?? []) : entrypoint === '' ? [] : [entrypoint];
   const rest = given.length > 0 || entrypoint !== undefined ? given : (config.Cmd ?? []);
@@ -27,7 +27,7 @@ export function commandOf(config: ContainerConfig, { name, argv, entrypoint }: R
 }
 
 /** Later values win and keep the earlier place. An entry without `=` names no value, and never the caller's (CVE-2026-57231). */
-export function processEnv(config: ContainerConfig, { env = [], terminal }: RunOptions): string[] {
+export function processEnv(config: ContainerConfig, { env = [], terminal }: SilentOptions): string[] {
   const merged = new Map<string, string>(terminal === undefined ? [] : [['TERM', 'TERM=xterm']]);
   for (const text of [...(config.Env ?? []), ...env]) {
     const equals = text.indexOf('=');
@@ -37,7 +37,7 @@ export function processEnv(config: ContainerConfig, { env = [], terminal }: RunO
 }
 
 /** What differs from the limits of every container. As docker: what is added and dropped alike is added, but for ALL. Throws USAGE. */
-export function isolationOf(options: RunOptions): Partial<Pick<ContainerSpec, 'capabilities' | 'seccomp' | 'rootAccess'>> {
+export function isolationOf(options: SilentOptions): Partial<Pick<ContainerSpec, 'capabilities' | 'seccomp' | 'rootAccess'>> {
   const { capAdd = [], capDrop = [], seccomp, rootAccess, security } = options;
   return {
     ...(capAdd.length + capDrop.length === 0 || security === 'insecure' ? {} : { capabilities: capabilitiesOf(capAdd, capDrop) }),
@@ -67,7 +67,7 @@ function known(flag: string, text: string): string {
 }
 
 /** Throws USAGE where the network has no ports of its own. */
-export function portsOf(config: ContainerConfig, { publish = [], publishAll, network = 'private' }: RunOptions): PublishedPort[] {
+export function portsOf(config: ContainerConfig, { publish = [], publishAll, network = 'private' }: SilentOptions): PublishedPort[] {
   const exposed = publishAll === undefined ? [] : Object.keys(config.ExposedPorts ?? {}).flatMap(exposedPorts);
   const ports = [...publish, ...exposed.filter((port) => !publish.some((other) => isSame(other, port)))];
   const strange = publish.find(({ address }) => isIP(address) === 0);

@@ -40,6 +40,8 @@ export interface RunOptions extends CommonOptions {
   /** `insecure`: with all that this process may do itself. */
   readonly security?: 'sandbox' | 'insecure' | undefined;
   readonly dns?: DnsSettings | undefined;
+  /** An OCI runtime such as `runc`, by name or path, that makes the container instead of tsbuild. */
+  readonly runtime?: string | undefined;
   /** `name:address` each. */
   readonly addHosts?: readonly string[] | undefined;
   /** Host port 0 is any that is free. */
@@ -56,6 +58,9 @@ export interface RunOptions extends CommonOptions {
   /** Called once the command runs. */
   onStarted?: ((container: RunningContainer) => void) | undefined;
 }
+
+/** What a run is, whoever listens to it. */
+export type SilentOptions = Omit<RunOptions, 'onOutput' | 'onStarted' | 'log'>;
 
 export interface RunningContainer extends RunningCommand {
   readonly id: string;

@@ -150,12 +150,12 @@ export function weightOfShares(shares: number): number {
   return Math.min(10_000, Math.max(1, Math.ceil(10 ** ((l * l + 125 * l) / 612 - 7 / 34) - 1e-9)));
 }
 
-function swapTotal({ memory, memorySwap }: CgroupLimits): number | 'unlimited' | undefined {
+export function swapTotal({ memory, memorySwap }: CgroupLimits): number | 'unlimited' | undefined {
   if (memorySwap !== undefined) return memorySwap;
   return memory === undefined ? undefined : memory * 2;
 }
 
-function quotaOf({ cpus, cpuPeriod, cpuQuota }: CgroupLimits): { period?: number; quota?: number } {
+export function quotaOf({ cpus, cpuPeriod, cpuQuota }: CgroupLimits): { period?: number; quota?: number } {
   if (cpus !== undefined) return { period: PERIOD_US, quota: Math.round(cpus * PERIOD_US) };
   return { ...(cpuPeriod === undefined ? {} : { period: cpuPeriod }), ...(cpuQuota === undefined ? {} : { quota: cpuQuota }) };
 }

@@ -17,7 +17,17 @@ export interface StepCgroup {
   remove(): Promise<void>;
 }
 
+/** A name for the group that an OCI runtime makes, in every hierarchy that it may use. */
+export interface ReservedCgroup {
+  /** Below the tops of the hierarchies, with a leading slash. */
+  readonly path: string;
+  /** What is left of it, once its processes are gone. */
+  remove(): Promise<void>;
+}
+
 export interface CgroupMaker {
+  /** Makes nothing: what a runtime makes there is remembered, and removed even where this process is killed. */
+  reserve(parent: string | undefined): ReservedCgroup;
   /** undefined where nothing is limited. Throws LIMIT_UNAVAILABLE, and has then made nothing. */
   make(limits: CgroupLimits): StepCgroup | undefined;
 }
@@ -29,6 +39,13 @@ const REMOVE_INTERVAL_MS = 5;
 /** `directory` keeps the records of what was made, for the case that this process is killed. */
 export function openCgroups(directory: string): CgroupMaker {
   return {
+    reserve(parent = '') {
+      const record = openRecord(directory);
+      const path = join('/', parent, `tsbuild-${record.id}`);
+      const groups = visibleHierarchies().map(({ top }) => join(top, path));
+      for (const group of groups) record.add(group);
+      return { path, remove: async () => await removeGroups(groups, record) };
+    },
     make(limits) {
       if (!isLimited(limits)) return undefined;
       const hierarchies = visibleHierarchies();
@@ -174,18 +191,23 @@ function stepCgroup(groups: readonly Group[], record: CgroupRecord): StepCgroup 
   return {
     join: groups.map(({ directory }) => join(directory, 'cgroup.procs')),
     oomKills: () => (memory === undefined ? 0 : oomKills(memory)),
-    async remove() {
-      const made = groups.flatMap((group) => group.made.toReversed());
-      const deadline = performance.now() + REMOVE_MS;
-      let isGone = made.map(removeGroup);
-      while (isGone.includes(false) && performance.now() < deadline) {
-        await sleep(REMOVE_INTERVAL_MS);
-        isGone = made.map(removeGroup);
-      }
-      if (isGone.includes(false)) record.abandon();
-      else record.remove();
-    },
+    remove: async () =>
+      await removeGroups(
+        groups.flatMap((group) => group.made.toReversed()),
+        record,
+      ),
   };
+}
+
+async function removeGroups(groups: readonly string[], record: CgroupRecord): Promise<void> {
+  const deadline = performance.now() + REMOVE_MS;
+  let isGone = groups.map(removeGroup);
+  while (isGone.includes(false) && performance.now() < deadline) {
+    await sleep(REMOVE_INTERVAL_MS);
+    isGone = groups.map(removeGroup);
+  }
+  if (isGone.includes(false)) record.abandon();
+  else record.remove();
 }
 
 /** Line `oom_kill N`, in version 1 since Linux 4.13. */

@@ -32,9 +32,9 @@ const ENOSYS = 38;
 /** CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID and NEWNET (linux/sched.h). */
 const CLONE_NEW_NAMESPACES = 0x7e020000;
 /** PER_LINUX, PER_LINUX32, either with UNAME26, and the question which it is (personality(2)). */
-const PERSONALITIES = [0x0, 0x8, 0x20000, 0x20008, 0xffffffff] as const;
+export const PERSONALITIES = [0x0, 0x8, 0x20000, 0x20008, 0xffffffff] as const;
 /** AF_ALG and AF_VSOCK: the page-cache writes of the one and the reach of the other to the hypervisor. */
-const REFUSED_SOCKET_FAMILIES = [38, 40] as const;
+export const REFUSED_SOCKET_FAMILIES = [38, 40] as const;
 
 /**
  * An array of struct sock_filter for seccomp(SECCOMP_SET_MODE_FILTER). First the architecture (the machine's and the

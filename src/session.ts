@@ -10,7 +10,8 @@ import { type CgroupMaker, openCgroups } from './sandbox/cgroup/step-cgroup.ts';
 import { hostFacts } from './sandbox/host-facts.ts';
 import { type NetworkPool, openNetworkPool } from './sandbox/network/network-pool.ts';
 import { openUserNetworkPool } from './sandbox/network/user-network-pool.ts';
-import { openSnapshotter, type Snapshotter } from './snapshots/snapshotter.ts';
+import { type ActiveSnapshot, openSnapshotter, type Snapshotter } from './snapshots/snapshotter.ts';
+import { chooseWorkingTrees, type SnapshotterChoice } from './snapshots/working-trees.ts';
 import { openStore, type Store } from './store/open-store.ts';
 
 /** What every function of the library takes. */
@@ -20,6 +21,8 @@ export interface CommonOptions {
   /** Aborting ends everything that runs; the call then rejects with INTERRUPTED. */
   readonly signal?: AbortSignal | undefined;
   readonly onEvent?: Emit | undefined;
+  /** How steps get their files: by default, and with `auto`, an overlay mount, or a copy where the kernel mounts none. `$TSBUILD_SNAPSHOTTER` otherwise. */
+  readonly snapshotter?: SnapshotterChoice | undefined;
 }
 
 export interface Session extends AsyncDisposable {
@@ -29,6 +32,8 @@ export interface Session extends AsyncDisposable {
   readonly registry: RegistryClient;
   networks(): NetworkPool;
   cgroups(): CgroupMaker;
+  /** What steps work on: what the caller chose, or an overlay where one can be mounted. Tells of a choice that costs time. */
+  workingTrees(active: ActiveSnapshot): Promise<'overlay' | 'copy'>;
   readonly platform: Platform;
   readonly emit: Emit;
   readonly signal: AbortSignal;
@@ -44,6 +49,7 @@ export async function openSession(options: CommonOptions): Promise<Session> {
   const snapshots = lazy(() => openSnapshotter(store.root));
   const cache = lazy(() => openBuildCache(store.root));
   const registry = lazy(() => openRegistryClient({ signal }));
+  let working: Promise<'overlay' | 'copy'> | undefined;
   const openPool = hostFacts().userNamespace === 'own' ? openUserNetworkPool : openNetworkPool;
   const networks = lazy(() => openPool({ signal, emit }));
   return {
@@ -59,6 +65,10 @@ export async function openSession(options: CommonOptions): Promise<Session> {
     },
     networks: networks.open,
     cgroups: cgroups.open,
+    workingTrees: (active) => {
+      working ??= chooseWorkingTrees(snapshots.open(), active, { chosen: options.snapshotter, emit });
+      return working;
+    },
     platform: platformOf(process.arch),
     emit,
     signal,

@@ -1,4 +1,6 @@
 /** Every command with its flags, as docker spells them. A command's code is loaded when it runs. */
+
+import type { SnapshotterChoice } from '../index.ts';
 import { PROGRESS_MODES, type ProgressMode } from '../progress/renderer.ts';
 import { type ContainerFlags, containerCommands } from './container-commands.ts';
 import { type DnsFlags, dnsFlags } from './dns-flags.ts';
@@ -38,6 +40,7 @@ export interface Flags extends ResourceFlags, DnsFlags, ContainerFlags {
   readonly push?: boolean;
   readonly network?: string;
   readonly jobs?: string;
+  readonly snapshotter?: SnapshotterChoice;
   readonly timeout?: string;
   readonly stepTimeout?: string;
   readonly all?: boolean;
@@ -64,6 +67,10 @@ export interface CommandSpec {
 }
 
 const ROOT: FlagSpec = { flags: '--root <dir>', description: 'state directory (TSBUILD_ROOT)' };
+const SNAPSHOTTER: FlagSpec = {
+  ...{ flags: '--snapshotter <kind>', description: 'how each RUN gets its files (TSBUILD_SNAPSHOTTER)' },
+  choices: ['auto', 'overlay', 'copy'],
+};
 const PROGRESS: readonly FlagSpec[] = [
   { flags: '--progress <mode>', description: 'how to show progress', choices: PROGRESS_MODES },
   { flags: '-q, --quiet', description: 'show errors only' },
@@ -98,6 +105,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: '--push', description: 'push every tag' },
       { flags: '--network <mode>', description: 'network of every RUN', choices: ['default', 'none', 'host'] },
       { flags: '--jobs <number>', description: 'most steps at once' },
+      SNAPSHOTTER,
       { flags: '--timeout <time>', description: 'most time for the build, such as 30m; then its steps are stopped' },
       { flags: '--step-timeout <time>', description: 'most time for each RUN, such as 90s' },
       ...resourceFlags('every RUN'),

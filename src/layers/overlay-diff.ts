@@ -2,7 +2,7 @@
  * What an overlay's upper directory changes against the tree below it (Documentation/filesystems/overlayfs.rst; OCI image-spec
  * layer.md). By descriptors throughout: no name that a step left behind is ever followed.
  */
-import { closeSync, constants, readSync } from 'node:fs';
+import { closeSync, constants } from 'node:fs';
 import { TsbuildError } from '../errors.ts';
 import { fileNodeAt } from '../sys/file-node.ts';
 import { openAt, openBeneath } from '../sys/open.ts';
@@ -12,6 +12,7 @@ import { isImageXattr, listXattrsAt } from '../sys/xattr.ts';
 import { type ByteString, display, join } from '../tree/byte-string.ts';
 import type { AddChange, Change, Content } from '../tree/change.ts';
 import type { FileNode, FileTree, Xattrs } from '../tree/file-tree.ts';
+import { isSameContent } from './same-content.ts';
 import { isSameNode, isSameXattrs } from './same-node.ts';
 
 interface Diff {
@@ -40,7 +41,6 @@ const OPEN_FILE = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLO
 const OPEN_DIRECTORY = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_DIRECTORY;
 /** Written only with redirect_dir and metacopy on, which the mounts of a build turn off; their content is elsewhere. */
 const REFUSED_XATTRS = ['trusted', 'user'].flatMap((kind) => [`${kind}.overlay.redirect`, `${kind}.overlay.metacopy`]);
-const COMPARE_BYTES = 1 << 16;
 const ROOT = '' as ByteString;
 
 /**
@@ -129,25 +129,4 @@ function isUnchanged(diff: Diff, entry: Entry, now: { node: FileNode; xattrs: Xa
   if (!isSameNode(node, below)) return false;
   if (!isSameXattrs(now.xattrs, diff.lower.xattrs(path))) return false;
   return now.node.type !== 'file' || isSameContent(openBeneath(diff.upper, path, OPEN_FILE), diff.lower.open(path));
-}
-
-/** Compares two files of equal size and closes both. */
-function isSameContent(a: number, b: number): boolean {
-  try {
-    const [one, other] = [Buffer.allocUnsafe(COMPARE_BYTES), Buffer.allocUnsafe(COMPARE_BYTES)];
-    for (;;) {
-      const count = readFully(a, one);
-      if (readFully(b, other) !== count || !one.subarray(0, count).equals(other.subarray(0, count))) return false;
-      if (count < COMPARE_BYTES) return true;
-    }
-  } finally {
-    closeSync(a);
-    closeSync(b);
-  }
-}
-
-function readFully(fd: number, into: Buffer): number {
-  let at = 0;
-  for (let count = -1; count !== 0 && at < into.length; at += count) count = readSync(fd, into, at, into.length - at, null);
-  return at;
 }

@@ -88,6 +88,7 @@ export function buildResources(
       signal: session.signal,
       networks: session.networks,
       cgroups: session.cgroups,
+      workingTrees: session.workingTrees,
       deadline: options.deadline,
       contexts,
       secrets,

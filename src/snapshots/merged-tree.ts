@@ -143,7 +143,7 @@ function namesIn(layer: number, path: ByteString, hidden: Set<ByteString>): Byte
     const names: ByteString[] = [];
     const deleted: ByteString[] = [];
     for (const { name, type } of listEntries(fd)) {
-      const stat = type === 'char' || type === undefined ? statAt(fd, name) : undefined;
+      const stat = type === 'char' || type === 'socket' || type === undefined ? statAt(fd, name) : undefined;
       (stat !== undefined && isWhiteout(stat) ? deleted : names).push(name);
     }
     const visible = names.filter((name) => !hidden.has(name));

@@ -47,7 +47,7 @@ const OPEN_DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_
 const STUB_MODE = { directory: 0o755, file: 0o644 } as const;
 
 /** `tree` is the active tree. Throws RUN_NOT_STARTED where something of the other type is in the way. */
-export function makeMountStubs(active: ActiveSnapshot, tree: FileTree, requests: readonly StubRequest[]): MountStubs {
+export function makeMountStubs(active: Pick<ActiveSnapshot, 'upperFd'>, tree: FileTree, requests: readonly StubRequest[]): MountStubs {
   const made: Made[] = [];
   const touched = new Map<ByteString, Touched>();
   const state = { upper: active.upperFd, tree, made, touched };

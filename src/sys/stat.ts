@@ -27,6 +27,7 @@ const AT_SYMLINK_NOFOLLOW = 0x100;
 const AT_NO_AUTOMOUNT = 0x800;
 const AT_EMPTY_PATH = 0x1000;
 const STATX_BASIC_STATS = 0x7ff;
+const STATX_BTIME = 0x800;
 const ENOENT = 2;
 const ENOTDIR = 20;
 const LINK_BYTES_MAX = 4096;
@@ -57,6 +58,15 @@ export function statAt(dir: number, name: ByteString): Stat | undefined {
   if (result === -ENOENT || result === -ENOTDIR) return undefined;
   if (result < 0) throw failure('stat', dir, name, result);
   return readStatx(statView);
+}
+
+/** When the inode was made, in nanoseconds: with its number, what tells it from all others. 0 where the file system does not know. */
+export function birthTimeAt(dir: number, name: ByteString): bigint {
+  const flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | (name === '' ? AT_EMPTY_PATH : 0);
+  const result = invoke(statx, STATX, dir, cString(name), flags, STATX_BTIME, statBuffer);
+  if (result < 0) throw failure('stat', dir, name, result);
+  if ((statView.getUint32(0, true) & STATX_BTIME) === 0) return 0n;
+  return statView.getBigInt64(80, true) * 1_000_000_000n + BigInt(statView.getUint32(88, true));
 }
 
 /** The target of a symbolic link, as stored; '' is the link that `dir` was opened on with O_PATH. */

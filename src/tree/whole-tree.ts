@@ -5,14 +5,24 @@ import type { FileTree } from './file-tree.ts';
 
 const ROOT = '' as ByteString;
 
+export interface Part {
+  /** What is copied; by default the root. */
+  readonly from: ByteString;
+  /** Its path then. */
+  readonly into: ByteString;
+}
+
 /** A directory before what is in it, siblings in byte order; a later name of an inode is a hard link to the first one. */
-export function* wholeTree(tree: FileTree): Generator<AddChange> {
+export function* wholeTree(tree: FileTree, { from, into }: Part = { from: ROOT, into: ROOT }): Generator<AddChange> {
   const firstNames = new Map<string, ByteString>();
-  const waiting: ByteString[] = [ROOT];
+  const moved = (path: ByteString): ByteString =>
+    path === from ? into : join(into, path.slice(from === '' ? 0 : from.length + 1) as ByteString);
+  const waiting: ByteString[] = [from];
   for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
     const change = entryAt(tree, path, firstNames);
     if (change === undefined) continue;
-    yield change;
+    const { hardLinkTo, ...rest } = change;
+    yield { ...rest, path: moved(path), ...(hardLinkTo === undefined ? {} : { hardLinkTo: moved(hardLinkTo) }) };
     if (change.node.type !== 'directory') continue;
     for (const name of tree.list(path).reverse()) waiting.push(join(path, name));
   }

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { TsbuildError, unreachable } from '../../errors.ts';
 import { applyChanges } from '../../layers/apply-changes.ts';
 import type { BindMount } from '../../parser/mount.ts';
-import type { LayerStack } from '../../sandbox/container-spec.ts';
+import type { LayerStack, MountAccess, MountSpec } from '../../sandbox/container-spec.ts';
 import type { ActiveSnapshot } from '../../snapshots/snapshotter.ts';
 import { type ByteString, fromText } from '../../tree/byte-string.ts';
 import type { Change } from '../../tree/change.ts';
@@ -16,9 +16,10 @@ import { copyChanges } from './copy-changes.ts';
 import type { CopySource } from './copy-sources.ts';
 import { snapshotOf } from './files.ts';
 import { notFound, type Selection } from './find-sources.ts';
-import type { MountPlace, RunMount } from './run-mounts.ts';
+import type { MountPlace, OpenMount, RunMount } from './run-mounts.ts';
 import { contextGroup } from './source-group.ts';
 import { CREATED_NS, type StageRun } from './stage-run.ts';
+import { copyPart } from './working-tree.ts';
 
 export function bindMount(run: StageRun, mount: BindMount, { from, target }: MountPlace): RunMount {
   const source = path.posix.join('/', mount.source);
@@ -26,7 +27,9 @@ export function bindMount(run: StageRun, mount: BindMount, { from, target }: Mou
   return {
     identity: async () => ['bind', target, access, ...(await sourceIdentity(run, from, source))],
     async open(active) {
-      const { tree, name, source: inside, type } = await openMountSource(run, from, source);
+      const found = await openMountSource(run, from, source);
+      const { tree, name, source: inside, type } = found;
+      if ((await run.resources.workingTrees(active)) === 'copy') return await copied(run, active, { found, target, access });
       const layers = { ...run.resources.snapshots.layers(name), ...(access === 'read-write' ? writable(run, active, tree) : {}) };
       return {
         specs: [{ kind: 'layers', target, layers, source: inside, access, type }],
@@ -38,6 +41,19 @@ export function bindMount(run: StageRun, mount: BindMount, { from, target }: Mou
       };
     },
   };
+}
+
+/** Where layers cannot be mounted as one tree, the step gets a copy of the part that it asked for. */
+async function copied(
+  { resources }: StageRun,
+  active: ActiveSnapshot,
+  { found, target, access }: { readonly found: MountSource; readonly target: string; readonly access: MountAccess },
+): Promise<OpenMount> {
+  using tree = found.tree;
+  const from = resolvePath(tree, fromText(found.source), 'follow').path;
+  const hostPath = await copyPart(resources, active, { tree, from });
+  const spec: MountSpec = { kind: 'bind', target, hostPath, access, type: found.type };
+  return { specs: [spec], env: new Map(), [Symbol.asyncDispose]: async () => {} };
 }
 
 /** Part of a key: the content of what is read out of a context, how a stage or an image came to be. */

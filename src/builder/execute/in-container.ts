@@ -18,6 +18,7 @@ import type { FileTree } from '../../tree/file-tree.ts';
 import { type PlacedMounts, placeMounts } from './place-mounts.ts';
 import type { BuildResources } from './resources.ts';
 import { lookUpUser } from './user.ts';
+import { openWorkingTree } from './working-tree.ts';
 
 export type StepNetworkMode = ContainerSpec['network'];
 
@@ -47,23 +48,29 @@ export interface ContainerCommand {
   readonly terminal?: TerminalSize | undefined;
   readonly resizes?: ContainerIo['resizes'];
   readonly stdin: 'empty' | 'inherit';
+  /** `dropped`: nobody will look at the snapshot. */
+  readonly changes?: 'dropped';
   onOutput(stream: 'stdout' | 'stderr', data: Uint8Array): void;
   onStart?: ContainerIo['onStart'];
   onStarted?: ContainerIo['onStarted'];
 }
 
-export type RunningResources = Pick<BuildResources, 'snapshots' | 'networks' | 'cgroups' | 'signal'>;
+export type RunningResources = Pick<BuildResources, 'snapshots' | 'networks' | 'cgroups' | 'signal' | 'workingTrees'>;
 
 /** Runs the command to its end. What it changed stays in the snapshot; mount targets that were made for it do not. */
 export async function inContainer(resources: RunningResources, active: ActiveSnapshot, command: ContainerCommand): Promise<ContainerExit> {
   using tree = resources.snapshots.activeTree(active);
   const { spec, targets } = prepareContainer(resources, active, { command, tree });
-  const stubs = makeMountStubs(active, tree, targets);
+  using place = await openWorkingTree(resources, active, tree);
+  const stubs = makeMountStubs(place, tree, targets);
+  let end: ContainerExit;
   try {
-    return await runContainer(spec, containerIo(resources, command));
+    end = await runContainer({ ...spec, rootfs: place.rootfs }, containerIo(resources, command));
   } finally {
     stubs.remove();
   }
+  if (end.exitCode === 0 && command.changes !== 'dropped') await place.keep();
+  return end;
 }
 
 /** The container as data. `targets` are what its mounts need and `tree`, the active one, does not have. */

@@ -9,7 +9,7 @@ import type { DnsSettings } from '../../sandbox/network/dns-settings.ts';
 import type { HostEntry } from '../../sandbox/network/hosts-file.ts';
 import type { NetworkPool } from '../../sandbox/network/network-pool.ts';
 import type { ContainerResources } from '../../sandbox/resource-limits.ts';
-import type { Snapshotter } from '../../snapshots/snapshotter.ts';
+import type { ActiveSnapshot, Snapshotter } from '../../snapshots/snapshotter.ts';
 import type { Store } from '../../store/open-store.ts';
 import type { ByteString } from '../../tree/byte-string.ts';
 import type { FileTree } from '../../tree/file-tree.ts';
@@ -27,6 +27,8 @@ export interface BuildResources {
   loadBase(source: ImageSource): Promise<Image>;
   /** Opened on the first step that wants a network. */
   networks(): NetworkPool;
+  /** What steps work on; found at the first call, by means of the active snapshot. */
+  workingTrees(active: ActiveSnapshot): Promise<'overlay' | 'copy'>;
   /** Makes control groups for containers that have limits. */
   cgroups(): CgroupMaker;
   readonly deadline: BuildDeadline;

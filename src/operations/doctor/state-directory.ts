@@ -72,7 +72,7 @@ function fileSystemFinding({ fileSystem }: StateFacts): Finding {
   return {
     ...about,
     state: 'limited',
-    means: 'the kernel mounts no overlay with its upper directory there',
+    means: 'the kernel mounts no overlay with its upper directory there: where it refuses, each RUN works on a copy of its files',
     fix: 'Put the state directory (--root) on ext4, xfs, btrfs or tmpfs; in a container: on a volume.',
   };
 }

@@ -51,6 +51,6 @@ export async function prepareFiles(session: Session, image: Image, { cwd, user }
 }
 
 /** Getters of the session open things: only those that a container needs are asked. */
-export function resourcesOf(session: Session): Pick<RunningResources, 'snapshots' | 'cgroups' | 'signal'> {
-  return { snapshots: session.snapshots, cgroups: session.cgroups, signal: session.signal };
+export function resourcesOf(session: Session): Pick<RunningResources, 'snapshots' | 'cgroups' | 'signal' | 'workingTrees'> {
+  return { snapshots: session.snapshots, cgroups: session.cgroups, signal: session.signal, workingTrees: session.workingTrees };
 }

@@ -77,6 +77,7 @@ async function runIn(run: Run, silent: SilentCommand): Promise<RunResult> {
     const command: ContainerCommand = {
       ...silent,
       hostname: options.hostname ?? container.record.id.slice(0, 12),
+      changes: 'dropped',
       onOutput: output.write,
       onStart: control.lead,
       onStarted() {

@@ -1,0 +1,96 @@
+/** The files that a step works on: an overlay on its snapshot, or where none can be mounted, a copy whose changes go to the snapshot. */
+import { closeSync, statfsSync } from 'node:fs';
+import path from 'node:path';
+import { applyChanges } from '../../layers/apply-changes.ts';
+import { makeWorkingCopy, workingCopyDiff } from '../../layers/working-copy.ts';
+import type { ContainerSpec } from '../../sandbox/container-spec.ts';
+import type { ActiveSnapshot } from '../../snapshots/snapshotter.ts';
+import { openDirectory } from '../../sys/open.ts';
+import { removeTree } from '../../sys/remove-tree.ts';
+import { listDirectory, statAt } from '../../sys/stat.ts';
+import { type ByteString, fromText, join } from '../../tree/byte-string.ts';
+import type { FileTree } from '../../tree/file-tree.ts';
+import { wholeTree } from '../../tree/whole-tree.ts';
+import type { BuildResources } from './resources.ts';
+
+export interface WorkingTree extends Disposable {
+  readonly rootfs: ContainerSpec['rootfs'];
+  /** The directory that what is made beside the step goes to. */
+  readonly upperFd: number;
+  /** Brings into the snapshot what the step has changed. */
+  keep(): Promise<void>;
+}
+
+const TMPFS_MAGIC = 0x01021994;
+const RAMFS_MAGIC = 0x858458f6;
+
+type Resources = Pick<BuildResources, 'snapshots' | 'signal' | 'workingTrees'>;
+
+/** `tree`: what the snapshot shows now. */
+export async function openWorkingTree(resources: Resources, active: ActiveSnapshot, tree: FileTree): Promise<WorkingTree> {
+  if ((await resources.workingTrees(active)) === 'copy') return await openCopy(resources, active, tree);
+  return {
+    rootfs: resources.snapshots.overlay(active),
+    upperFd: active.upperFd,
+    keep: async () => {},
+    [Symbol.dispose]: () => {},
+  };
+}
+
+async function openCopy({ snapshots, signal }: Resources, active: ActiveSnapshot, tree: FileTree): Promise<WorkingTree> {
+  const directory = path.join(snapshots.directory, snapshots.scratch(active));
+  const fd = openDirectory(fromText(directory));
+  try {
+    const own = new Set(pathsIn(active.upperFd, '' as ByteString));
+    const copy = await makeWorkingCopy(tree, fd, { writing: showsWriting(directory), signal });
+    return {
+      rootfs: { directory },
+      upperFd: fd,
+      async keep() {
+        using lower = snapshots.tree(active.parents.at(-1)?.name);
+        for (const name of listDirectory(active.upperFd)) removeTree(active.upperFd, name);
+        await applyChanges(workingCopyDiff(copy, lower, own), active.upperFd, { lower, signal });
+      },
+      [Symbol.dispose]: () => closeSync(fd),
+    };
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+function showsWriting(directory: string): 'shows' | 'may not show' {
+  const { type } = statfsSync(directory);
+  return type === TMPFS_MAGIC || type === RAMFS_MAGIC ? 'may not show' : 'shows';
+}
+
+function* pathsIn(fd: number, at: ByteString): Generator<ByteString> {
+  for (const name of listDirectory(fd)) {
+    yield join(at, name);
+    if (statAt(fd, name)?.type !== 'directory') continue;
+    const below = openDirectory(`/proc/self/fd/${fd}/${name}` as ByteString);
+    try {
+      yield* pathsIn(below, join(at, name));
+    } finally {
+      closeSync(below);
+    }
+  }
+}
+
+/** What is at `from` in a committed snapshot, copied beside an active one, and gone with that: the path of the copy. */
+export async function copyPart(
+  { snapshots, signal }: Resources,
+  active: ActiveSnapshot,
+  { tree, from }: { readonly tree: FileTree; readonly from: ByteString },
+): Promise<string> {
+  const directory = path.join(snapshots.directory, snapshots.scratch(active));
+  const fd = openDirectory(fromText(directory));
+  try {
+    await applyChanges(wholeTree(tree, { from, into: PART }), fd, { signal });
+  } finally {
+    closeSync(fd);
+  }
+  return path.join(directory, PART);
+}
+
+const PART = 'part' as ByteString;

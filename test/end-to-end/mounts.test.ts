@@ -67,7 +67,7 @@ describe('RUN --mount=type=bind', () => {
     assert.ok(!(await tree()).some((file) => file.startsWith('/new')));
   });
 
-  test('lets a step write to a copy of its own where it says rw', async () => {
+  test('C4 lets a step write to a copy of its own where it says rw', async () => {
     const context = world.context({
       ...FILES,
       Dockerfile:
@@ -88,7 +88,7 @@ describe('RUN --mount=type=bind', () => {
     );
   });
 
-  test('reads stages and images, whose links lead nowhere else (CVE-2024-1753 and its kin)', async () => {
+  test('C1 reads stages and images, whose links lead nowhere else (CVE-2024-1753 and its kin)', async () => {
     const lines = await output(
       [
         'FROM busybox AS evil',
@@ -246,7 +246,7 @@ describe('RUN --mount=type=cache', () => {
     assert.ok(!(await tree('/var')).includes('/var/cache'));
   });
 
-  test('is named by its id, else by its target, in a namespace', async () => {
+  test('C2 is named by the hash of its id, else by its target, in a namespace', async () => {
     const list = async (mount: string, args: readonly string[] = []) =>
       (await output(`FROM busybox\nRUN --mount=type=cache,${mount} ls /c; touch /c/$(ls /c | wc -l)\n`, ['--no-cache', ...args])).length;
     for (const id of ['../..', '/etc', 'x'.repeat(300), '.', 'ü', 'a/b', 'a', 'b']) {
@@ -298,8 +298,8 @@ describe('RUN --mount=type=cache', () => {
     );
   });
 
-  test('is used by one process at a time where it is locked, and is nobody’s where it is private', async () => {
-    const processes = 8;
+  test('C7 is used by one process at a time where it is locked, and is nobody’s where it is private', async () => {
+    const processes = Number(process.env['TSBUILD_RACE_PROCESSES'] ?? 8);
     const counting = (sharing: string, number: number) =>
       `FROM busybox\nENV N=${number}\nRUN --mount=type=cache,id=${sharing},target=/c,sharing=${sharing} touch /c/n; i=0; while [ $i -lt 100 ]; do n=$(cat /c/n); echo $((n + 1)) > /c/n; i=$((i + 1)); done; cat /c/n\n`;
     const run = async (sharing: string) =>
@@ -327,7 +327,7 @@ describe('RUN with a here-document that begins with #!', () => {
   });
 });
 
-describe('RUN --mount under attack and under kill -9', () => {
+describe('RUN --mount under kill -9', () => {
   test('a cache is free again, and whole, when the tsbuild that used it was killed', async () => {
     const context = world.context({
       Dockerfile:
@@ -350,32 +350,6 @@ describe('RUN --mount under attack and under kill -9', () => {
     assert.equal(code, 0, stderr);
     assert.match(stderr, / first\n#\d+ \S+ second\n/);
     assert.ok(Date.now() - started < 20_000);
-  });
-
-  test('directories that another step swaps for links lead no mount out of the container (CVE-2021-30465)', async () => {
-    const victim = path.join(world.directory, 'race/x');
-    mkdirSync(victim, { recursive: true });
-    const swap = `i=0; while [ $i -lt 400 ]; do mkdir -p /c/d/x; mv /c/d /c/old; ln -s ${world.directory}/race /c/d; rm /c/d; mv /c/old /c/d; i=$((i+1)); done 2>/dev/null; true`;
-    const targets = Array.from(
-      { length: 12 },
-      (_, index) =>
-        `RUN --mount=type=cache,id=race,target=/c --mount=type=tmpfs,target=/c/d/x --mount=type=cache,id=other,target=/c/d/y${index} touch /c/d/x/breakout /c/d/y${index}/breakout; true`,
-    );
-    await build(
-      [
-        'FROM busybox AS swap',
-        `RUN --mount=type=cache,id=race,target=/c ${swap}`,
-        'FROM busybox AS mounts',
-        ...targets,
-        'FROM busybox',
-        'COPY --from=swap /etc/group /1',
-        'COPY --from=mounts /etc/group /2',
-        '',
-      ].join('\n'),
-      ['--jobs', '2'],
-    );
-    assert.deepEqual(readdirSync(path.join(world.directory, 'race')), ['x']);
-    assert.deepEqual(readdirSync(victim), []);
   });
 });
 

@@ -54,7 +54,7 @@ async function build(steps: string, args: readonly string[] = [], env: NodeJS.Pr
 }
 
 describe('RUN --mount=type=ssh', { skip }, () => {
-  test('lets a step list keys and sign with the agent of the session, and no longer than the step', async () => {
+  test('C9 lets a step list keys and sign with the agent of the session, and no longer than the step', async () => {
     const { code, stderr } = await build(
       [
         'RUN --mount=type=ssh echo at $SSH_AUTH_SOCK; stat -c "%a %u %g %F" $SSH_AUTH_SOCK; ssh-add -l; echo text > /m; ssh-keygen -q -Y sign -n test -f /key.pub /m; ssh-keygen -Y check-novalidate -n test -s /m.sig < /m',

@@ -40,6 +40,34 @@ describe('containerProgram', () => {
     assert.match(lines.at(-1) ?? '', /^execveat/);
   });
 
+  it('looks paths of the container up inside its root, and through no magic link', () => {
+    const lookups = containerProgram(SPEC, INPUTS).operations.filter(
+      ({ syscall, subject }) => syscall === 'openat2' && /working directory|in the container/.test(subject),
+    );
+    assert.ok(lookups.length > 4);
+    for (const { arguments: values, subject } of lookups) {
+      const how = values[2];
+      assert.ok(typeof how === 'object' && 'bytes' in how, subject);
+      const resolve = Buffer.from(how.bytes, 'base64').readBigUInt64LE(16);
+      assert.equal(resolve & 18n, 18n, subject); // RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS, linux/openat2.h
+    }
+  });
+
+  it('has a session of its own, and no ambient capability', () => {
+    const { operations } = containerProgram(SPEC, INPUTS);
+    assert.equal(operations.filter(({ syscall }) => syscall === 'setsid').length, 1);
+    const ambient = operations.find(({ subject }) => subject === 'PR_CAP_AMBIENT_CLEAR_ALL');
+    assert.deepEqual(ambient?.arguments, [47, 4, 0, 0, 0]); // linux/prctl.h
+  });
+
+  it('shows control groups of version 2 read-only', () => {
+    const attributes = containerProgram(SPEC, INPUTS).operations.filter(({ subject }) => /cgroup2/.test(subject));
+    assert.ok(
+      attributes.some(({ subject }) => /\bro\b/.test(subject)),
+      attributes.map(({ subject }) => subject).join('\n'),
+    );
+  });
+
   it('mounts before it pivots, and installs the filter before it gives up capabilities', () => {
     const steps = [
       /^mount \/ apart from the host/,

@@ -130,7 +130,9 @@ function stepMounts({ addHosts, hostname = DEFAULT_HOSTNAME, limits, network, se
   const resolver: MountSpec[] = network === 'none' ? [] : [{ kind: 'resolver', target: '/etc/resolv.conf' }];
   const shm = limits?.shmBytes === undefined ? {} : { shmBytes: limits.shmBytes };
   const kernel = security === 'insecure' ? insecureMounts(hostFacts(), shm) : defaultMounts(hostFacts(), shm);
-  return [...kernel, ...[hosts, ...resolver, ...mounts].toSorted((a, b) => depthOf(a) - depthOf(b))];
+  // /proc and /sys come last: no path of a mount, whatever links lie in it, leads into them before they are there.
+  const [early, late] = [kernel.filter(({ target }) => /^\/dev\b/.test(target)), kernel.filter(({ target }) => !/^\/dev\b/.test(target))];
+  return [...early, ...[hosts, ...resolver, ...mounts].toSorted((a, b) => depthOf(a) - depthOf(b)), ...late];
 }
 
 /** What lies in another mount comes after it, whichever was written first. */

@@ -39,7 +39,13 @@ const DIRECTORY = 'files';
 /** In order. A runtime finds or makes the targets itself, inside the root file system. */
 export function runtimeMounts(mounts: readonly MountSpec[], surroundings: RuntimeSurroundings): RuntimeMounts {
   const each = mounts.map((mount, index) => runtimeMount(mount, index, surroundings));
-  return { mounts: each.flatMap(({ mounts }) => mounts), files: each.flatMap(({ files }) => files) };
+  // Runtimes know the kernel's file systems, and refuse what leads into them, where those are there.
+  const kernelFirst = each.flatMap(({ mounts }) => mounts).toSorted((a, b) => rankOf(a) - rankOf(b));
+  return { mounts: kernelFirst, files: each.flatMap(({ files }) => files) };
+}
+
+function rankOf({ destination, type }: OciMount): number {
+  return type !== 'bind' && /^\/(?:proc|sys|dev)\b/.test(destination) ? 0 : 1;
 }
 
 function runtimeMount(mount: MountSpec, index: number, surroundings: RuntimeSurroundings): RuntimeMounts {

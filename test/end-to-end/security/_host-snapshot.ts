@@ -20,6 +20,8 @@ const PLACES = ['/etc', '/usr/local', '/dev', '/boot', process.execPath, path.re
 const OF_OTHERS = /^\/(tmp|var\/tmp|run|var\/lib|var\/run|root|home|work)\//;
 /** Tests make users; the line of root is what counts. */
 const ACCOUNTS = /^\/etc\/(passwd|group|shadow|gshadow|subuid|subgid)([-+.].*)?$|^\/etc\/\.pwd\.lock$/;
+/** `_rootless.ts` */
+const OF_TESTS = /^tsb[0-9a-f]{10}:/;
 /** Of larger files, nobody can set back the ctime. */
 const HASHED_MAX = 64 * 1024;
 /** Contents that change by themselves. */
@@ -79,7 +81,11 @@ function describe(place: string, stat: Stats): string {
 }
 
 function firstLine(file: string): string {
-  return /^.*\.lock$|-$/.test(file) ? '' : (readFileSync(file, 'utf8').split('\n')[0] ?? '');
+  return /^.*\.lock$|-$/.test(file)
+    ? ''
+    : (readFileSync(file, 'utf8')
+        .split('\n')
+        .find((line) => !OF_TESTS.test(line)) ?? '');
 }
 
 /** Mount points of this namespace, with options. */

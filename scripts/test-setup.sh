@@ -3,6 +3,8 @@
 set -euo pipefail
 
 packages=(attr busybox-static crun docker-registry gcc gcc-aarch64-linux-gnu iproute2 jq libc6-dev libcap2-bin mmdebstrap nftables passt python3-minimal qemu-system-x86 qemu-user-static procps runc skopeo slirp4netns squashfs-tools strace time uidmap umoci)
+# Another Docker does as well, and does not go with Debian's.
+command -v dockerd >/dev/null || packages+=(docker.io)
 missing=()
 for package in "${packages[@]}"; do
   [ "$(dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null)" = 'ii ' ] || missing+=("$package")

@@ -15,6 +15,7 @@ import type { Digest } from '../oci/digest.ts';
 import type { ImageConfig } from '../oci/image-config.ts';
 import { formatPlatform, normalizePlatform, type Platform, parsePlatform } from '../oci/platform.ts';
 import { formatReference, parseNewName, type Reference } from '../oci/reference.ts';
+import { hostFacts, outerProcWarning } from '../sandbox/host-facts.ts';
 import { checkedDns, type DnsSettings } from '../sandbox/network/dns-settings.ts';
 import { parseHost } from '../sandbox/network/hosts-file.ts';
 import type { ContainerResources, ResourceLimits } from '../sandbox/resource-limits.ts';
@@ -109,9 +110,14 @@ export function buildResources(
       limits: options.limits,
       outputLimits: outputLimits(process.env),
       stepTimeoutMs: options.stepTimeoutMs,
-      limit: pLimit(options.jobs ?? availableParallelism()),
+      limit: pLimit(mostAtOnce(options.jobs)),
     },
   };
+}
+
+/** With the /proc of us all in sight, one step could reach into another that runs at the same time: proc(5), ptrace(2). */
+function mostAtOnce(jobs: number | undefined): number {
+  return hostFacts().proc === 'outer' ? 1 : (jobs ?? availableParallelism());
 }
 
 /** Where base images come from. */
@@ -158,6 +164,8 @@ export async function announce(session: Session, plans: readonly BuildPlan[], op
   }
   const oneId = oneIdWarning();
   if (oneId !== undefined) emit({ kind: 'warning', message: oneId });
+  const outerProc = outerProcWarning();
+  if (outerProc !== undefined) emit({ kind: 'warning', message: outerProc });
   const unused = unusedBuildArgs(plan, plan.args.buildArgs);
   if (unused.length > 0) emit({ kind: 'warning', message: `No ARG takes the build argument ${unused.join(', ')}` });
   await warnOfFindings(session, plan, options);

@@ -53,8 +53,8 @@ export function sandboxLimits(facts: HostFacts): ContainerLimits {
 }
 
 /** What tells the operations of a container that this process is root in a namespace only. */
-export function sharedNamespace({ userNamespace, ids }: HostFacts): Pick<ContainerSpec, 'userNamespace'> {
-  return userNamespace === 'own' ? { userNamespace: { ids } } : {};
+export function sharedNamespace({ userNamespace, ids, proc }: HostFacts): Pick<ContainerSpec, 'userNamespace'> {
+  return userNamespace === 'own' ? { userNamespace: { ids, ...(proc === 'outer' ? { proc } : {}) } } : {};
 }
 
 export const DEFAULT_READONLY_PATHS: readonly string[] = ['/proc/bus', '/proc/fs', '/proc/irq', '/proc/sys', '/proc/sysrq-trigger'];
@@ -69,6 +69,8 @@ export interface HostFacts {
   readonly userNamespace: 'initial' | 'own';
   /** `one`: no id but 0. */
   readonly ids: 'all' | 'one';
+  /** `outer`: parts of /proc are hidden from this user namespace, so that the kernel lets it mount no new one. By default `own`. */
+  readonly proc?: 'own' | 'outer';
 }
 
 export function defaultMaskedPaths(facts: HostFacts): MaskedPath[] {

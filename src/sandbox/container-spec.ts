@@ -28,7 +28,11 @@ export interface ContainerSpec {
    * Where tsbuild is root in a user namespace of its own, which the step shares, and not on the machine: no device node can be
    * made there, and with `one` id no file or process belongs to anybody but root.
    */
-  readonly userNamespace?: { readonly ids: 'all' | 'one' };
+  readonly userNamespace?: {
+    readonly ids: 'all' | 'one';
+    /** The step sees the /proc that tsbuild sees, since the kernel gives it none of its own. */
+    readonly proc?: 'outer';
+  };
   /** What all its processes together may use; by default no more limits than the caller has. */
   readonly limits?: CgroupLimits;
 }

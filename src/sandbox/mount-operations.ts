@@ -51,6 +51,8 @@ export function mountOperations(mount: MountSpec, context: MountContext): Operat
 function kindOperations(mount: MountSpec, context: MountContext, as: string): Operation[] {
   switch (mount.kind) {
     case 'proc':
+      if (context.spec.userNamespace?.proc === 'outer') return outerProc(mount.target, as);
+      return fileSystem(mount.target, { type: 'proc', attributes: ['nosuid', 'nodev', 'noexec'], as });
     case 'mqueue':
       return fileSystem(mount.target, { type: mount.kind, attributes: ['nosuid', 'nodev', 'noexec'], as });
     case 'sysfs':
@@ -94,6 +96,19 @@ function kindOperations(mount: MountSpec, context: MountContext, as: string): Op
 
 function ownSysfs({ target, access }: Extract<MountSpec, { kind: 'sysfs' | 'cgroup2' }>, as: string): Operation[] {
   return fileSystem(target, { type: 'sysfs', attributes: [...readOnly(access ?? 'read-only'), 'nosuid', 'nodev', 'noexec'], as });
+}
+
+/** With what hides parts of it: the kernel lets nobody take that away. */
+function outerProc(target: string, as: string): Operation[] {
+  const subject = `/proc of tsbuild on ${target} in the container`;
+  return [
+    openTarget({ path: target, links: 'refuse', as: `${as}.place`, why: 'for /proc of tsbuild' }),
+    ...cloneMount({
+      ...{ dir: AT_FDCWD, path: '/proc', tree: 'with mounts below', as, subject },
+      attributes: ['nosuid', 'nodev', 'noexec'],
+    }),
+    attach(as, { result: `${as}.place` }, subject),
+  ];
 }
 
 /**

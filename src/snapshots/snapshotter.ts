@@ -7,6 +7,7 @@ import { closeSync, mkdirSync, readdirSync, readlinkSync, symlinkSync, unlinkSyn
 import { basename, join } from 'node:path';
 import { TsbuildError } from '../errors.ts';
 import { fileNodeAt } from '../sys/file-node.ts';
+import { idScope, ownIds } from '../sys/ids.ts';
 import { setModeAt, setOwnerAt, setTimesAt, syncFileSystem } from '../sys/metadata.ts';
 import { AT_FDCWD, openDirectory } from '../sys/open.ts';
 import { removeTree } from '../sys/remove-tree.ts';
@@ -75,12 +76,17 @@ const ROOT = '' as ByteString;
 
 /** `root` is the state directory; made with mode 0700 what is missing in it. Removes what crashed processes left. */
 export function openSnapshotter(root: string): Snapshotter {
-  const base = join(root, 'snapshots');
+  const base = join(root, marksAreShared() ? 'snapshots' : 'snapshots-userns');
   const paths = { directory: join(base, 'd'), names: join(base, 'names'), lock: join(base, 'lock'), boot: join(base, 'boot') };
   for (const path of [paths.directory, paths.names]) mkdirSync(path, { recursive: true, mode: 0o700 });
   const bootId = currentBootId();
   collectGarbage(paths, bootId);
   return new OverlaySnapshotter(paths, bootId);
+}
+
+/** The machine's root has a state directory together with a root without privileges, who does not see marks in `trusted.*`. */
+function marksAreShared(): boolean {
+  return idScope() === 'machine' || ownIds('uid')[0]?.outside !== 0;
 }
 
 /** What an active snapshot holds: its own lock, and a shared one on its parent. */

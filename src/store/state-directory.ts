@@ -33,7 +33,7 @@ const VERSION = 1;
 const VERSION_BYTES_MAX = 64;
 const PRIVATE = 0o700;
 /** What a store that was never finished may hold besides `version`. */
-const OWN = new Set(['version', 'lock', 'blobs', 'refs', 'origins', 'ingest', 'snapshots', 'cache', 'containers']);
+const OWN = new Set(['version', 'lock', 'blobs', 'refs', 'origins', 'ingest', 'snapshots', 'snapshots-userns', 'cache', 'containers']);
 const UNFINISHED_VERSION = /^\.version-[0-9a-f-]{36}$/;
 
 /**

@@ -116,15 +116,19 @@ function header(count: number, options: CloneOptions, arena: Memory): Buffer {
 }
 
 /** Why a process in new namespaces could not be made, for clone3 and for unshare. */
+const CONTAINER_HINT =
+  'Run tsbuild as root. Inside a container, give that container the options --security-opt seccomp=unconfined --security-opt apparmor=unconfined ' +
+  '(and, so that each step has a /proc of its own, --security-opt systempaths=unconfined), or --privileged.';
+
+/** Why no process could be made. */
 export function cloneError(errno: number, namespaces: number): TsbuildError {
   const cause = new SyscallError('clone3', `a process (flags 0x${namespaces.toString(16)})`, errnoName(errno));
   if (errno === EPERM) {
-    return new TsbuildError('PRIVILEGE', 'Cannot isolate a RUN step: this process is not root, or lacks CAP_SYS_ADMIN', {
-      hint: 'Run tsbuild as root, or in a container that has the privilege to make namespaces (docker run --privileged).',
-      cause,
-    });
+    const message = 'Cannot isolate a RUN step: this process may make no namespaces, for it lacks CAP_SYS_ADMIN';
+    return new TsbuildError('PRIVILEGE', message, { hint: CONTAINER_HINT, cause });
   }
-  return errno === ENOSYS
-    ? new TsbuildError('UNSUPPORTED_KERNEL', 'Cannot isolate a RUN step: clone3 is refused or needs Linux 5.5', { cause })
-    : cause;
+  if (errno !== ENOSYS) return cause;
+  // Docker's profile says of calls with namespaces that there are no such calls.
+  const message = 'Cannot isolate a RUN step: something above this process forbids clone3 (a seccomp profile), or Linux is older than 5.5';
+  return new TsbuildError('PRIVILEGE', message, { hint: CONTAINER_HINT, cause });
 }

@@ -5,6 +5,7 @@ import { CONNECTORS, connectorFile, refusedTunnels, TUN } from '../../sandbox/ne
 import { command } from '../../sandbox/network/exchange.ts';
 import { installRuleset } from '../../sandbox/network/nft-ruleset.ts';
 import { addVethPair, LOOPBACK_INDEX, setLinkUp } from '../../sandbox/network/route-messages.ts';
+import { idScope } from '../../sys/ids.ts';
 import { makeNetworkNamespace } from '../../sys/namespace.ts';
 import { NETLINK_NETFILTER, NETLINK_ROUTE, openNetlink } from '../../sys/netlink.ts';
 import { type Asker, type Finding, isRoot } from './finding.ts';
@@ -22,7 +23,8 @@ export interface NetworkFacts {
 export function readNetworkFacts(asker: Asker): NetworkFacts {
   return {
     asker,
-    refused: isRoot(asker) ? tryNetwork() : undefined,
+    // Root in a user namespace has the network of ordinary users.
+    refused: isRoot(asker) && idScope() === 'machine' ? tryNetwork() : undefined,
     connectors: CONNECTORS.flatMap((program) => connectorFile(program) ?? []),
     tunnels: refusedTunnels()?.code,
   };

@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { SyscallError, TsbuildError } from '../../errors.ts';
 import { becomeProgram } from '../../sys/become.ts';
-import type { IdRange } from '../../sys/ids.ts';
+import { type IdRange, ownIds } from '../../sys/ids.ts';
 import { MACHINE_CODE } from '../../sys/native/machine-code.ts';
 import { makeSealedExecutable } from '../../sys/pipe.ts';
 import { engineAvailable } from '../../sys/syscall-program-engine.ts';
@@ -14,6 +14,7 @@ import type { Architecture } from '../../sys/syscall-program-numbers.ts';
 import { makeUserNamespace } from '../../sys/user-namespace.ts';
 import { subordinateMap } from './subordinate-ids.ts';
 
+const ID_COUNT_MAX = 0xffff_fffe;
 /** Where distributions put the setuid programs of shadow; never looked for along PATH. */
 const PROGRAM_DIRECTORIES = ['/usr/bin', '/bin', '/usr/local/bin', '/run/wrappers/bin'];
 
@@ -27,9 +28,31 @@ export interface EnteringUser {
  * Never returns: this process starts again, with `argv` (node's own first) and `env`, as user 0 of a new namespace that has the
  * user's subordinate ids, or the user's own id alone where there are none. Throws PRIVILEGE or UNSUPPORTED_KERNEL where the machine gives none.
  */
-export function enterUserNamespace(user: EnteringUser, argv: readonly string[], env: Readonly<Record<string, string | undefined>>): never {
+export function enterUserNamespace(user: EnteringUser, argv: readonly string[], env: Environment): never {
   if (!(process.arch in MACHINE_CODE) || !engineAvailable()) throw notHere();
-  const namespace = userNamespace(user);
+  enter(userNamespace(user), argv, env);
+}
+
+/**
+ * The same for user 0 without the privileges of root, as in a container: every id of this namespace keeps its number. Throws where
+ * that cannot be had.
+ */
+export function enterAsRoot(argv: readonly string[], env: Environment): never {
+  if (!(process.arch in MACHINE_CODE) || !engineAvailable()) throw notHere();
+  const namespace = makeUserNamespace((pid) => {
+    for (const kind of ['uid', 'gid'] as const) writeFileSync(`/proc/${pid}/${kind}_map`, ownIds(kind).map(sameNumbers).join(''));
+  });
+  enter(namespace, argv, env);
+}
+
+/** All ids but the last: with that, the namespace would look like the machine's own (sys/ids.ts). */
+function sameNumbers({ inside, count }: IdRange): string {
+  return `${inside} ${inside} ${Math.min(count, ID_COUNT_MAX)}\n`;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+function enter(namespace: number, argv: readonly string[], env: Environment): never {
   const fd = makeSealedExecutable('tsbuild-enter', Buffer.from(MACHINE_CODE[process.arch as Architecture].enter, 'base64'));
   becomeProgram({ fd, argv: ['enter', String(namespace), ...argv], env, keep: [namespace] });
 }

@@ -1,0 +1,149 @@
+/** tsbuild inside containers of Docker and podman: what they must be given, and what is said where they were given less. */
+import assert from 'node:assert/strict';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { BIN, type CommandResult, makeBusyboxRootfs, runCommand } from './_world.ts';
+
+const START_MS = 30_000;
+const POLL_MS = 100;
+const DOCKERFILE = `FROM busybox
+RUN rm -r /home && mkdir /home && echo files > /made && test "$(id -u)" = 0 && grep -q 'CapEff:.*00000000a80425fb' /proc/self/status
+RUN test -d /home && ! test -e /home/app && cat /made
+USER app
+RUN test "$(id -un)" = app && ! (cat /proc/*/environ 2> /dev/null | grep -q hush) && ! mount -t tmpfs none /tmp && ls -d /proc/[0-9]* | wc -l
+USER root
+RUN if cat /proc/*/environ 2> /dev/null | grep -q hush; then echo seen; exit 1; fi; for p in /proc/[0-9]*; do if test -e $p/root${process.cwd()}/package.json; then echo $p leads out; exit 1; fi; done
+`;
+
+interface Engine {
+  readonly program: string;
+  readonly env: NodeJS.ProcessEnv;
+  /** What every container of it gets. */
+  readonly options: readonly string[];
+}
+
+const directory = mkdtempSync(path.join(tmpdir(), 'tsbuild-in-'));
+let daemon: ChildProcess | undefined;
+let docker: Engine;
+
+before(async () => {
+  makeBase(path.join(directory, 'base.tar'));
+  mkdirSync(path.join(directory, 'context'));
+  writeFileSync(path.join(directory, 'context/Dockerfile'), DOCKERFILE);
+  docker = await startDocker();
+  execFileSync(docker.program, ['import', path.join(directory, 'base.tar'), 'base'], { env: docker.env });
+});
+after(async () => {
+  if (daemon?.exitCode === null) {
+    const end = new Promise((resolve) => daemon?.once('exit', resolve));
+    daemon.kill();
+    await end;
+  }
+  rmSync(directory, { recursive: true, force: true, maxRetries: 3 });
+});
+
+describe('in a container of Docker', () => {
+  it('names the options that are missing under the default profile, and still does what needs no step', async () => {
+    const { code, stdout, stderr } = await buildIn(docker, []);
+    assert.match(stdout, /imported/);
+    assert.notEqual(code, 0);
+    assert.match(stderr, /ERR_TSBUILD_PRIVILEGE: Cannot isolate a RUN step/);
+    assert.match(stderr, /--security-opt seccomp=unconfined --security-opt apparmor=unconfined/);
+    assert.match(stderr, /systempaths=unconfined/);
+  });
+
+  it('builds where user namespaces are allowed, with a warning of the /proc that steps see', async () => {
+    const { code, stderr } = await buildIn(docker, ['seccomp=unconfined', 'apparmor=unconfined']);
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /Steps see the \/proc of this container/);
+  });
+
+  it('gives each step its own /proc where paths are not hidden', async () => {
+    const { code, stderr } = await buildIn(docker, ['seccomp=unconfined', 'apparmor=unconfined', 'systempaths=unconfined']);
+    assert.equal(code, 0, stderr);
+    assert.doesNotMatch(stderr, /Steps see the \/proc/);
+    const [, processes] = /^#\d+ [\d.]+ (\d+)$/m.exec(stderr) ?? [];
+    assert.ok(Number(processes) < 10, stderr);
+  });
+
+  it('builds where it may mount and make networks, and is no other user', async () => {
+    const options = ['--cap-add=SYS_ADMIN', '--cap-add=NET_ADMIN'];
+    const { code, stderr } = await buildIn(docker, ['seccomp=unconfined', 'apparmor=unconfined'], options);
+    assert.equal(code, 0, stderr);
+    assert.doesNotMatch(stderr, /Steps see the \/proc/);
+  });
+
+  it('builds for an ordinary user, whose steps have one id', async () => {
+    const { code, stderr } = await buildIn(
+      docker,
+      ['seccomp=unconfined', 'apparmor=unconfined'],
+      ['--user=4321'],
+      'FROM busybox\nRUN id -u > /who && rm -r /home/app\n',
+    );
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, /no subordinate ids/);
+  });
+});
+
+/** Imports an image and builds in a container of the engine, with the tsbuild and the node of this test. */
+async function buildIn(
+  { program, env, options }: Engine,
+  security: readonly string[],
+  more: readonly string[] = [],
+  dockerfile = DOCKERFILE,
+): Promise<CommandResult> {
+  writeFileSync(path.join(directory, 'context/Dockerfile'), dockerfile);
+  const mounts = [
+    '/usr',
+    '/lib',
+    '/lib64',
+    process.execPath,
+    process.cwd(),
+    path.join(directory, 'context'),
+    path.join(directory, 'base.tar'),
+  ];
+  const tsbuild = `${process.execPath} ${BIN}`;
+  const script = [
+    `${tsbuild} import ${path.join(directory, 'base.tar')} busybox > /dev/null && echo imported`,
+    `TOKEN=hush ${tsbuild} build --progress=plain --network=none ${path.join(directory, 'context')}`,
+  ].join(' && ');
+  return await runCommand(
+    program,
+    [
+      ...['run', '--rm', '--network=none', '-e', 'TSBUILD_ROOT=/tmp/state', ...options, ...more],
+      ...security.flatMap((option) => ['--security-opt', option]),
+      ...mounts.flatMap((place) => ['-v', `${place}:${place}:ro`]),
+      ...['base', '/bin/sh', '-c', script],
+    ],
+    { env },
+  );
+}
+
+/** Places for what is mounted, and busybox. */
+function makeBase(tar: string): void {
+  makeBusyboxRootfs(tar);
+  const more = `${tar}.more`;
+  for (const name of ['lib', 'lib64', 'proc', 'sys', 'dev']) mkdirSync(path.join(more, name), { recursive: true });
+  execFileSync('tar', ['-rf', tar, '-C', more, 'lib', 'lib64', 'proc', 'sys', 'dev']);
+  rmSync(more, { recursive: true });
+}
+
+/** A daemon of its own: another directory and socket, no bridge, no rules of a packet filter. */
+async function startDocker(): Promise<Engine> {
+  const socket = `unix://${directory}/docker.sock`;
+  const place = (name: string): string => path.join(directory, 'docker', name);
+  const args = ['--data-root', place('data'), '--exec-root', place('exec'), '--pidfile', place('pid'), '--host', socket];
+  mkdirSync(path.join(directory, 'docker'));
+  const own = ['--iptables=false', '--ip6tables=false', '--bridge=none', '--storage-driver=vfs'];
+  daemon = spawn('dockerd', [...args, ...own], { stdio: 'ignore' });
+  const env = { PATH: process.env['PATH'], HOME: directory, DOCKER_HOST: socket };
+  for (let waited = 0; waited < START_MS; waited += POLL_MS) {
+    const { code } = await runCommand('docker', ['version'], { env });
+    if (code === 0) return { program: 'docker', env, options: [] };
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+  throw new Error('dockerd does not answer');
+}

@@ -53,9 +53,11 @@ function expandDoubleStars(parsed: readonly PatternToken[]): Token[] {
     at++;
     const slashed = isSlash(parsed[at + 1]);
     if (slashed) at++;
-    const after = parsed.slice(at + 1);
-    const isSuffix = isStart && !slashed && after.every(({ kind }) => kind === 'literal');
-    tokens.push({ kind: after.length === 0 || isSuffix ? 'rest' : 'directories' });
+    const isEnd = at + 1 === parsed.length;
+    const isSuffix = isStart && !slashed && parsed.slice(at + 1).every(({ kind }) => kind === 'literal');
+    if (isEnd || isSuffix) tokens.push({ kind: 'rest' });
+    // Any number of directories twice is any number of them.
+    else if (tokens.at(-1)?.kind !== 'directories') tokens.push({ kind: 'directories' });
   }
   return tokens;
 }

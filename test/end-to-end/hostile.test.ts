@@ -57,7 +57,7 @@ describe('hostile Dockerfiles', () => {
       await refused(`FROM busybox\nUSER ${user}\nRUN id\n`, /USER_NOT_FOUND.*not in \/etc\/passwd/);
   });
 
-  test('names of Object.prototype are names like any other', async () => {
+  test('N8 names of Object.prototype are names like any other', async () => {
     const dockerfile = `ARG __proto__=a\nFROM busybox AS constructor\nARG __proto__\nARG toString=z
 ENV hasOwnProperty=1 valueOf=y\nLABEL __proto__=x toString=z
 RUN test "$__proto__ $toString $hasOwnProperty $valueOf" = "given z 1 y"

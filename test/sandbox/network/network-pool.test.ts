@@ -67,7 +67,7 @@ describe('openNetworkPool()', () => {
     assert.match(first.resolvConf, /^nameserver /m);
   });
 
-  it('take() gives a network that reaches neither the loopback nor the addresses of the machine', async (context) => {
+  it('L4 take() gives a network that reaches neither the loopback nor the addresses of the machine', async (context) => {
     const server = await listen();
     const { port } = server.address() as { port: number };
     try {
@@ -84,7 +84,7 @@ describe('openNetworkPool()', () => {
     }
   });
 
-  it('take() gives networks that do not reach one another, while the machine reaches both', async () => {
+  it('L6 take() gives networks that do not reach one another, while the machine reaches both', async () => {
     const server = spawn('nsenter', [`--net=/proc/${process.pid}/fd/${second.netnsFd}`, process.execPath, '-e', SERVE], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
@@ -112,7 +112,7 @@ describe('openNetworkPool()', () => {
     }
   });
 
-  it('take() gives a network that cannot speak for the address of another', (context) => {
+  it('L6 take() gives a network that cannot speak for the address of another', (context) => {
     const mirror = mirrorHost();
     if (spawnSync('getent', ['ahostsv4', mirror]).status !== 0) {
       context.skip('OFFLINE');

@@ -48,7 +48,7 @@ describe('openUserNetworkPool()', () => {
       assert.equal(stdout, 'you are 198.18.53.2\n');
     });
 
-    it(`keeps the loopback of the machine out of reach by ${connector} (L4)`, async () => {
+    it(`L4 keeps the loopback of the machine out of reach by ${connector}`, async () => {
       await using listener = await listenOnLoopback();
       const { stdout } = await inNetwork(
         `['${connector}']`,

@@ -1,0 +1,28 @@
+/** Every row of the attacks that this suite answers has a test whose title begins with its name. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { filesBelow } from '../../_sources.ts';
+
+/** How many rows each group of attacks has, and the faults of processes, which have gaps. */
+const GROUPS = { A: 16, B: 12, C: 9, L: 9, M: 6, N: 14 } as const;
+const FAULTS = ['X2', 'X3', 'X9', 'X10', 'X11', 'X12'];
+const TITLE = /\b(?:test|it|describe)\(\s*['"`]((?:[A-Z]\d+ )+)/g;
+
+test('every row of the groups A, B, C, L, M, N and of the faults of processes has a test of its name', () => {
+  const titles = filesBelow('test')
+    .filter((file) => file.endsWith('.test.ts'))
+    .flatMap((file) => [...readFileSync(file, 'utf8').matchAll(TITLE)].flatMap(([, names = '']) => names.trim().split(' ')));
+  const named = new Set(titles);
+  const rows = Object.entries(GROUPS).flatMap(([group, count]) => Array.from({ length: count }, (_, index) => `${group}${index + 1}`));
+  assert.ok(titles.length > 80, 'the titles were read at all');
+  assert.deepEqual(
+    [...rows, ...FAULTS].filter((row) => !named.has(row)),
+    [],
+  );
+  const groups = new Set(Object.keys(GROUPS));
+  assert.deepEqual(
+    [...named].filter((name) => groups.has(name.charAt(0)) && !rows.includes(name)),
+    [],
+  );
+});

@@ -2,7 +2,7 @@
 # Installs the Debian programs that tests use as judges, as far as they are missing. Without root: says what is missing.
 set -euo pipefail
 
-packages=(attr busybox-static crun docker-registry gcc gcc-aarch64-linux-gnu iproute2 jq libc6-dev libcap2-bin mmdebstrap nftables passt python3-minimal qemu-system-x86 qemu-user-static procps runc skopeo slirp4netns squashfs-tools strace time uidmap umoci)
+packages=(attr busybox-static crun docker-registry gcc gcc-aarch64-linux-gnu iproute2 jq libc6-dev libcap2-bin mmdebstrap nftables passt podman python3-minimal qemu-system-x86 qemu-user-static procps runc skopeo slirp4netns squashfs-tools strace time uidmap umoci)
 # Another Docker does as well, and does not go with Debian's.
 command -v dockerd >/dev/null || packages+=(docker.io)
 missing=()

@@ -1,5 +1,5 @@
 /** One RUN in isolation: ContainerSpec → a command that has ended, and nothing left of its container. */
-import { closeSync } from 'node:fs';
+import { closeSync, readFileSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { constants, release } from 'node:os';
 import { SyscallError, TsbuildError } from '../errors.ts';
@@ -8,7 +8,7 @@ import { MACHINE_CODE } from '../sys/native/machine-code.ts';
 import { makeSealedExecutable, makeSocketPair } from '../sys/pipe.ts';
 import { signalName } from '../sys/process.ts';
 import type { Operation } from '../sys/syscall-program.ts';
-import { cloneError } from '../sys/syscall-program-engine.ts';
+import { CONTAINER_HINT, cloneError } from '../sys/syscall-program-engine.ts';
 import type { Architecture } from '../sys/syscall-program-numbers.ts';
 import type { CgroupMaker, StepCgroup } from './cgroup/step-cgroup.ts';
 import { type ContainerProgram, containerProgram } from './container-program.ts';
@@ -65,6 +65,7 @@ export interface RunningCommand {
 const GROUP = 128;
 /** How long output may go on after every process of the container has ended. */
 const DRAIN_MS = 1000;
+const EPERM = 1;
 const ENOENT = 2;
 const E2BIG = 7;
 const ENOSYS = 38;
@@ -234,9 +235,18 @@ function notStarted({ process }: ContainerSpec, errno: number): TsbuildError {
 function operationFailed(operation: Operation | undefined, errno: number): TsbuildError {
   if (operation === undefined) return cloneError(errno, 0);
   const cause = new SyscallError(operation.syscall, operation.subject, errnoName(errno));
+  if (errno === EPERM && isFiltered()) {
+    const message = `Cannot isolate a RUN step: ${operation.syscall} is refused (${operation.subject}), as seccomp profiles of containers do`;
+    return new TsbuildError('PRIVILEGE', message, { hint: CONTAINER_HINT, cause });
+  }
   if (errno !== ENOSYS) return cause;
   const message = `Cannot isolate a RUN step: Linux ${release()} lacks ${operation.syscall}, or something forbids it`;
   return new TsbuildError('UNSUPPORTED_KERNEL', message, { hint: 'tsbuild needs Linux 5.12 or later.', cause });
+}
+
+/** Whether there is a seccomp filter over tsbuild itself: proc(5). */
+function isFiltered(): boolean {
+  return /^Seccomp:\s*2$/m.test(readFileSync('/proc/self/status', 'latin1'));
 }
 
 const filters = new Map<string, Uint8Array>();

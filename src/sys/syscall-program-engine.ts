@@ -116,7 +116,8 @@ function header(count: number, options: CloneOptions, arena: Memory): Buffer {
 }
 
 /** Why a process in new namespaces could not be made, for clone3 and for unshare. */
-const CONTAINER_HINT =
+/** What a container has to be given, so that steps can be isolated in it. */
+export const CONTAINER_HINT =
   'Run tsbuild as root. Inside a container, give that container the options --security-opt seccomp=unconfined --security-opt apparmor=unconfined ' +
   '(and, so that each step has a /proc of its own, --security-opt systempaths=unconfined), or --privileged.';
 

@@ -1,10 +1,11 @@
 /** tsbuild inside containers of Docker and podman: what they must be given, and what is said where they were given less. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { emptyUserWorld } from './_rootless.ts';
 import { BIN, type CommandResult, makeBusyboxRootfs, runCommand } from './_world.ts';
 
 const START_MS = 30_000;
@@ -21,8 +22,8 @@ RUN if cat /proc/*/environ 2> /dev/null | grep -q hush; then echo seen; exit 1; 
 interface Engine {
   readonly program: string;
   readonly env: NodeJS.ProcessEnv;
-  /** What every container of it gets. */
-  readonly options: readonly string[];
+  /** Comes before the command. */
+  readonly before?: readonly string[];
 }
 
 const directory = mkdtempSync(path.join(tmpdir(), 'tsbuild-in-'));
@@ -88,9 +89,42 @@ describe('in a container of Docker', () => {
   });
 });
 
+describe('in a container of podman without root', () => {
+  it('builds where seccomp is off, and names that option where it is not', async (t) => {
+    await using world = emptyUserWorld();
+    const HOME = path.join(world.directory, 'home');
+    const run = path.join(HOME, 'run');
+    const setpriv = [`--reuid=${world.user.uid}`, `--regid=${world.user.gid}`, '--clear-groups', 'podman'];
+    const storage = ['--root', path.join(HOME, 'store'), '--runroot', path.join(HOME, 'runroot'), '--storage-driver=vfs'];
+    const podman: Engine = {
+      program: 'setpriv',
+      env: { PATH: process.env['PATH'], HOME, XDG_RUNTIME_DIR: run },
+      before: [...setpriv, ...storage, '--cgroup-manager=cgroupfs', '--events-backend=none', '--runtime=runc'],
+    };
+    await world.asUser('mkdir', ['-m', '700', run]);
+    chmodSync(directory, 0o755);
+    try {
+      const imported = await runCommand('setpriv', [...(podman.before ?? []), 'import', path.join(directory, 'base.tar'), 'base'], podman);
+      const tried = await runCommand('setpriv', [...(podman.before ?? []), 'run', '--rm', '--network=none', 'base', 'true'], podman);
+      if (imported.code !== 0 || tried.code !== 0) {
+        t.skip(`podman cannot run here: ${imported.stderr}${tried.stderr}`);
+        return;
+      }
+      const refused = await buildIn(podman, []);
+      assert.match(refused.stderr, /ERR_TSBUILD_PRIVILEGE: Cannot isolate a RUN step[\s\S]*--security-opt seccomp=unconfined/);
+      const built = await buildIn(podman, ['seccomp=unconfined', 'unmask=ALL']);
+      assert.equal(built.code, 0, built.stderr);
+      assert.doesNotMatch(built.stderr, /Steps see the \/proc/);
+    } finally {
+      await world.asUser('sh', ['-c', 'kill $(cat "$0"/libpod/tmp/pause.pid)', run]);
+      await world.asUser(process.execPath, [BIN, 'unshare', 'rm', '-rf', path.join(HOME, 'store'), path.join(HOME, 'runroot')]);
+    }
+  });
+});
+
 /** Imports an image and builds in a container of the engine, with the tsbuild and the node of this test. */
 async function buildIn(
-  { program, env, options }: Engine,
+  { program, env, before = [] }: Engine,
   security: readonly string[],
   more: readonly string[] = [],
   dockerfile = DOCKERFILE,
@@ -113,7 +147,7 @@ async function buildIn(
   return await runCommand(
     program,
     [
-      ...['run', '--rm', '--network=none', '-e', 'TSBUILD_ROOT=/tmp/state', ...options, ...more],
+      ...[...before, 'run', '--rm', '--network=none', '-e', 'TSBUILD_ROOT=/tmp/state', ...more],
       ...security.flatMap((option) => ['--security-opt', option]),
       ...mounts.flatMap((place) => ['-v', `${place}:${place}:ro`]),
       ...['base', '/bin/sh', '-c', script],
@@ -142,7 +176,7 @@ async function startDocker(): Promise<Engine> {
   const env = { PATH: process.env['PATH'], HOME: directory, DOCKER_HOST: socket };
   for (let waited = 0; waited < START_MS; waited += POLL_MS) {
     const { code } = await runCommand('docker', ['version'], { env });
-    if (code === 0) return { program: 'docker', env, options: [] };
+    if (code === 0) return { program: 'docker', env };
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
   throw new Error('dockerd does not answer');

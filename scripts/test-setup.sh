@@ -2,7 +2,10 @@
 # Installs the Debian programs that tests use as judges, as far as they are missing. Without root: says what is missing.
 set -euo pipefail
 
-packages=(attr busybox-static crun docker-registry gcc gcc-aarch64-linux-gnu iproute2 jq libc6-dev libcap2-bin mmdebstrap nftables passt podman python3-minimal qemu-system-x86 qemu-user-static procps runc skopeo slirp4netns squashfs-tools strace time uidmap umoci)
+# By name, since recommended packages stay out: a cross compiler brings no headers, and a minimal Debian has no xz and no openssl.
+packages=(attr busybox-static bzip2 crun docker-registry gcc gcc-aarch64-linux-gnu git iproute2 jq libc6-dev libc6-dev-arm64-cross
+  libcap2-bin mmdebstrap nftables openssh-client openssh-server openssl passt podman procps python3 qemu-system-x86
+  qemu-user-static runc skopeo slirp4netns squashfs-tools strace time uidmap umoci xz-utils zstd)
 # Another Docker does as well, and does not go with Debian's.
 command -v dockerd >/dev/null || packages+=(docker.io)
 missing=()

@@ -167,6 +167,8 @@ class OverlaySnapshotter implements Snapshotter {
     const createdAt = new Date().toISOString();
     writeSnapshotInfo(directory, { name, parent, createdAt, bootId: this.bootId, synced: false });
     for (const left of ['work', 'merged', 'lower', 'scratch']) removeTree(AT_FDCWD, fromText(join(directory, left)));
+    // A collection looks at names first and at directories then: a name that came in between would lose its directory.
+    using _lock = lockBriefly(this.paths.lock, 'shared');
     for (;;) {
       try {
         symlinkSync(join('..', 'd', active.id), join(this.paths.names, checkName(name)));

@@ -3,9 +3,9 @@
  * flock. A directory that can be locked belongs to nobody that lives, so the next process removes it.
  */
 import { randomBytes } from 'node:crypto';
-import { closeSync, constants, fstatSync, openSync, readdirSync, rmdirSync, rmSync, statSync } from 'node:fs';
+import { closeSync, constants, existsSync, fstatSync, openSync, readdirSync, rmdirSync, rmSync, statSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { lockFile } from '../sys/lock.ts';
 import { isCode } from './error-code.ts';
 import { makePrivateDirectory } from './state-directory.ts';
@@ -74,16 +74,26 @@ export function removeDeadScratch(ingestDirectory: string): void {
   }
 }
 
-/** Between mkdir and flock a sweep may take the directory: then another name is tried. */
+/** Until it is locked a sweep may take the directory at any moment: then another name is tried. */
 function hold(ingestDirectory: string): { path: string; fd: number } {
   for (;;) {
     const path = join(ingestDirectory, randomBytes(8).toString('hex'));
-    makePrivateDirectory(path);
-    const fd = openDirectoryIfThere(path);
+    const fd = makeDirectory(path);
     if (fd === undefined) continue;
     if (lockFile(fd, 'exclusive', 'try') && isStillThere(path, fd)) return { path, fd };
     closeSync(fd);
   }
+}
+
+/** Open; undefined where it has gone before that. */
+function makeDirectory(path: string): number | undefined {
+  try {
+    makePrivateDirectory(path);
+  } catch (error) {
+    if (isCode(error, 'ENOENT') && existsSync(dirname(path))) return undefined;
+    throw error;
+  }
+  return openDirectoryIfThere(path);
 }
 
 function isStillThere(path: string, fd: number): boolean {
@@ -99,10 +109,13 @@ function openDirectoryIfThere(path: string): number | undefined {
   }
 }
 
-/** Two sweepers cannot meet here: the lock is held. The owner cannot either: it never got the lock. */
+/**
+ * The owner cannot be here: it never got the lock. Another sweeper may have been: who opens the directory before that one is done
+ * locks a directory without a name.
+ */
 function removeFlatDirectory(path: string): void {
-  for (const name of readdirSync(path)) rmSync(join(path, name), { force: true });
   try {
+    for (const name of readdirSync(path)) rmSync(join(path, name), { force: true });
     rmdirSync(path);
   } catch (error) {
     if (!isCode(error, 'ENOENT')) throw error;

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -178,4 +178,22 @@ test('Snapshotter.discard() removes a work directory as the kernel leaves it', a
   snapshots.discard(active);
   snapshots.discard(active);
   assert.deepEqual(directories(root), []);
+});
+
+test('Snapshotter.commit() gives no name while a collection looks at names and directories', async () => {
+  const root = temporaryDirectory();
+  using snapshots = openSnapshotter(root);
+  const active = snapshots.prepare(undefined);
+  const look = 'echo held; sleep 0.5; ls "$1"; echo done';
+  const collection = spawn('flock', [join(root, 'snapshots/lock'), 'sh', '-c', look, 'sh', join(root, 'snapshots/names')]);
+  let seen = '';
+  collection.stdout.on('data', (data) => {
+    seen += String(data);
+  });
+  const ended = new Promise((resolve) => collection.once('close', resolve));
+  await new Promise((resolve) => collection.stdout.once('data', resolve));
+  snapshots.commit(active, 'one');
+  await ended;
+  assert.equal(seen, 'held\ndone\n');
+  assert.deepEqual(snapshots.names(), ['one']);
 });

@@ -70,7 +70,9 @@ export function removeDeadCgroups(directory: string): void {
     }
     try {
       if (!lockFile(fd, 'exclusive', 'try')) continue;
-      const groups = readFileSync(path, 'utf8').split('\n').slice(0, -1).reverse();
+      // Another command was faster: it let go of the lock when the file was gone.
+      if (fstatSync(fd).nlink === 0) continue;
+      const groups = readFileSync(fd, 'utf8').split('\n').slice(0, -1).reverse();
       if (groups.every(removeGroup)) unlinkSync(path);
     } finally {
       closeSync(fd);

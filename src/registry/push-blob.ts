@@ -172,17 +172,24 @@ function bodyOf(options: BlobOptions, { blob, open }: Pick<Upload, 'blob' | 'ope
   return { headers, open: () => (blob.size === 0 ? Buffer.alloc(0) : counted(options, { blob, open })) };
 }
 
-/** The blob's bytes; throws where the source has not exactly as many as it should: that is our own store's fault, not the registry's. */
+/**
+ * The blob's bytes; throws where the source has not exactly as many as it should: that is our own store's fault, not the registry's.
+ * The last bytes go out only when the source has come to its end, where it may find that its bytes are wrong: a registry never has
+ * all of such a blob, and its own verdict cannot come first.
+ */
 async function* counted(options: BlobOptions, { blob, open }: Pick<Upload, 'blob' | 'open'>): AsyncGenerator<Buffer, void, undefined> {
   const report = throttleProgress(options.onProgress);
   let bytes = 0;
+  let last: Buffer | undefined;
   for await (const chunk of open()) {
     bytes += chunk.length;
     if (bytes > blob.size) throw wrongSource(blob, 'more');
     report({ id: blob.digest, bytes, total: blob.size, direction: 'push' });
-    yield chunk;
+    if (last !== undefined) yield last;
+    last = chunk;
   }
   if (bytes < blob.size) throw wrongSource(blob, `${bytes} bytes`);
+  if (last !== undefined) yield last;
 }
 
 function wrongSource(blob: Descriptor, found: string): TsbuildError {

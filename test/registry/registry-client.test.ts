@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Descriptor, MEDIA_TYPE } from '../../src/oci/descriptor.ts';
 import { digestOf } from '../../src/oci/digest.ts';
 import { parseReference } from '../../src/oci/reference.ts';
@@ -126,6 +127,23 @@ describe('openRegistryClient() with a plain registry', () => {
       await assert.rejects(pushed, { code: 'ERR_TSBUILD_DIGEST_MISMATCH' });
     });
   }
+
+  test('pushBlob() sends no whole blob whose source finds at its end that it is wrong', async () => {
+    await using client = openTestClient();
+    const rotten = Object.assign(new Error('rotten'), { code: 'ERR_TSBUILD_DIGEST_MISMATCH' });
+    const pushed = client.pushBlob(
+      refOf(registry.host, 'rotten:1'),
+      blobOf(noise(1000, 14)),
+      async function* () {
+        yield noise(1000, 15);
+        // Time enough for the registry's verdict, if it had something to judge.
+        await sleep(300);
+        throw rotten;
+      },
+      [],
+    );
+    await assert.rejects(pushed, (error) => error === rotten);
+  });
 
   test('pushBlob() lets an error of its source through as it is', async () => {
     await using client = openTestClient();

@@ -1,6 +1,8 @@
 /**
  * Entry of the helper process (see launch-by-helper.ts), in two acts:
  *
+ * Both have tsbuild's PID as their argument: who looks at the list of processes sees whose they are.
+ *
  *   outer   takes on a new PID namespace for its children, starts itself again in it, tells tsbuild the child's PID, waits
  *   inner   is PID 1 there: leaves the other namespaces, walks the program, and executes PID 1 proper in its own place
  *
@@ -42,7 +44,8 @@ function outer(): void {
     return;
   }
   const script = process.argv[1] ?? '';
-  const child = spawn(process.execPath, [script, 'inner'], { stdio: ['inherit', 'inherit', 'inherit', 3, 4, 5, 6, 7], env: {}, cwd: '/' });
+  const args = [script, 'inner', process.argv[3] ?? ''];
+  const child = spawn(process.execPath, args, { stdio: ['inherit', 'inherit', 'inherit', 3, 4, 5, 6, 7], env: {}, cwd: '/' });
   child.once('error', (error: NodeJS.ErrnoException) => fail(UNSHARE_FAILED, Math.abs(error.errno ?? 1)));
   if (child.pid !== undefined) writeSync(STATUS_FD, encodeChild(child.pid));
 }

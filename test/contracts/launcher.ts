@@ -169,18 +169,22 @@ export function launcherContract(name: string, load: () => Promise<Launcher>): v
     });
 
     it('tells the size of the terminal when it changes', async () => {
+      let output = '';
       let resize: ((size: { columns: number; rows: number }) => void) | undefined;
       const io: Partial<ContainerIo> = {
         resizes: (listener) => {
           resize = listener;
           return () => undefined;
         },
-        onStarted: () => void sleep(200).then(() => resize?.({ columns: 100, rows: 40 })),
+        // Not before the shell has its trap: without one it ignores the signal.
+        onOutput: (_, data) => {
+          if (output === '') resize?.({ columns: 100, rows: 40 });
+          output += String(Buffer.from(data));
+        },
       };
-      const script = 'trap "stty size; exit 3" WINCH; while :; do sleep 0.05; done';
-      assert.deepEqual(await step(script, { process: { terminal: { columns: 80, rows: 24 } }, io }), {
-        ...{ exitCode: 3, stdout: '40 100\r\n', stderr: '' },
-      });
+      const script = 'trap "stty size; exit 3" WINCH; echo ready; while :; do sleep 0.05; done';
+      const { exitCode } = await step(script, { process: { terminal: { columns: 80, rows: 24 } }, io });
+      assert.deepEqual([exitCode, output], [3, 'ready\r\n40 100\r\n']);
     });
 
     it('says when the command has been executed, and only then', async () => {
@@ -228,19 +232,15 @@ export function launcherContract(name: string, load: () => Promise<Launcher>): v
     });
 
     it('ends with its command, whatever that left running', async () => {
-      const started = performance.now();
       const { stdout } = await step(`(sleep 1000.${process.pid} &) ; setsid sh -c "sleep 1001.${process.pid}" & echo done`);
       assert.equal(stdout, 'done\n');
-      assert.ok(performance.now() - started < 5000);
       assert.deepEqual(processes(new RegExp(`sleep\\x00100[01]\\.${process.pid}\\0`)), []);
     });
 
     it('is killed by its signal', async () => {
       const controller = new AbortController();
       const onOutput = () => controller.abort(new Error('Enough'));
-      const started = performance.now();
       await assert.rejects(step(`echo ready; sleep 1002.${process.pid}`, { io: { signal: controller.signal, onOutput } }), /Enough/);
-      assert.ok(performance.now() - started < 3000);
       assert.deepEqual(processes(new RegExp(`sleep\\x001002\\.${process.pid}\\0`)), []);
     });
 
@@ -283,7 +283,8 @@ export function launcherContract(name: string, load: () => Promise<Launcher>): v
     });
 
     it('leaves nothing when tsbuild is killed at any moment', async () => {
-      const script = `
+      const mark = `mark-${process.pid}-${name}`;
+      const script = `// ${mark}
         import { makeBox, run } from ${JSON.stringify(new URL('../sandbox/_busybox.js', import.meta.url))};
         import { chooseLauncher } from ${JSON.stringify(new URL('../../src/sandbox/launcher.js', import.meta.url))};
         const launcher = await chooseLauncher(${JSON.stringify(name)});
@@ -296,12 +297,14 @@ export function launcherContract(name: string, load: () => Promise<Launcher>): v
         await sleep(Math.random() * (name === 'engine' ? 60 : 300));
         child.kill('SIGKILL');
         await new Promise((resolve) => child.once('exit', resolve));
-        // One that had not come to the box yet is not seen at first, and ends when it sees that tsbuild has.
-        for (let wait = 0, quiet = 0; wait < 100 && quiet < 3; wait++) {
-          quiet = leftovers(directory).length === 0 ? quiet + 1 : 0;
-          await sleep(20);
-        }
-        assert.deepEqual(leftovers(directory), [], `round ${round}`);
+        // Helpers on their way end when they see that tsbuild has. Twice in a row: a process may begin while the list is read.
+        const left = () => leftovers([directory, mark, `\0${child.pid}\0`]);
+        let quiet = 0;
+        await until(() => {
+          quiet = left().length === 0 ? quiet + 1 : 0;
+          return quiet === 2;
+        });
+        assert.deepEqual(left(), [], `round ${round}`);
         rmSync(directory, { recursive: true, force: true });
       }
     });
@@ -469,12 +472,15 @@ export function launcherContract(name: string, load: () => Promise<Launcher>): v
     });
 
     it('leaves no descriptor open in tsbuild', async () => {
+      const count = () => readdirSync('/proc/self/fd').length;
+      // Sockets close on a later turn of the event loop.
       await step(['true']);
-      const before = readdirSync('/proc/self/fd').length;
+      await until(() => false, { intervals: 5 });
+      const before = count();
       for (let index = 0; index < 5; index++) await step(['true']);
       await assert.rejects(step(['no-such-command']));
-      await sleep(10);
-      assert.equal(readdirSync('/proc/self/fd').length, before);
+      await until(() => count() === before);
+      assert.equal(count(), before);
     });
   });
 }
@@ -492,14 +498,26 @@ function processes(pattern: RegExp): string[] {
   return readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && pattern.test(read(`/proc/${pid}/cmdline`)));
 }
 
-/** Processes of the box's containers, in whatever state of becoming one. */
-function leftovers(directory: string): string[] {
-  return readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && pid !== String(process.pid) && isIn(pid, directory));
+/** Processes of the box's containers, in whatever state of becoming one; with what they say of themselves. */
+function leftovers(marks: readonly string[]): string[] {
+  return readdirSync('/proc').flatMap((pid) => {
+    if (!/^\d+$/.test(pid) || pid === String(process.pid)) return [];
+    const said = whatIsSaidOf(pid);
+    return marks.some((mark) => said.includes(mark)) ? [`${pid} ${read(`/proc/${pid}/cmdline`).replaceAll('\0', ' ')}`] : [];
+  });
 }
 
-/** Before the pivot the box is in its mount table, afterwards its directory is on its command line. */
-function isIn(pid: string, directory: string): boolean {
-  return read(`/proc/${pid}/mountinfo`).includes(directory) || read(`/proc/${pid}/cmdline`).includes(directory);
+/**
+ * At first a process has tsbuild's command line, with the mark; a helper has tsbuild's PID on its own. Before the pivot the box
+ * is in the mount table, afterwards its directory is on the command line.
+ */
+function whatIsSaidOf(pid: string): string {
+  return read(`/proc/${pid}/cmdline`) + read(`/proc/${pid}/mountinfo`);
+}
+
+/** Looks again and again until it is so; gives up after a minute, which only a fault takes. */
+async function until(isSo: () => boolean, { intervals = 3000 } = {}): Promise<void> {
+  for (let count = 0; count < intervals && !isSo(); count++) await sleep(20);
 }
 
 /** '' once the process has gone. */

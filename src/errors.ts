@@ -50,6 +50,8 @@ export const ERROR_CODES = {
   MOUNT_INVALID: 'A mount of a RUN cannot be made',
   SECRET_INVALID: 'A secret or an SSH agent that a step needs was not given, or cannot be read',
   NOT_ALLOWED: 'A RUN asks for what the command line does not allow',
+  DEVICE_NOT_FOUND: 'No such device, and a container was to have it',
+  DEVICE_INVALID: 'A device cannot be given to a container',
   USER_NOT_FOUND: 'USER names a user or group that the image does not have',
   SYSCALL_FAILED: 'The kernel refused an operation',
   UNSUPPORTED_KERNEL: 'The kernel or the machine lacks what isolation needs',

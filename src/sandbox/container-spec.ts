@@ -106,6 +106,7 @@ type MountKind =
       readonly access: MountAccess;
       /** By default `directory`. */
       readonly type?: 'file' | 'directory';
+      readonly execute?: 'never';
     }
   /** What is at `source` in a stack of layers, found inside it whatever links there are: nosuid, nodev. */
   | {
@@ -114,6 +115,21 @@ type MountKind =
       readonly source: string;
       readonly type: 'file' | 'directory';
       readonly access: MountAccess;
+    }
+  /**
+   * A device node, the only one that opens there: made, or, in a user namespace, the machine's at `hostPath`. By default it is the
+   * command's user's. nosuid, noexec.
+   */
+  | {
+      readonly kind: 'device';
+      readonly hostPath: string;
+      readonly type: DeviceNode['type'];
+      readonly major: number;
+      readonly minor: number;
+      /** Permission bits. */
+      readonly mode: number;
+      readonly uid?: number;
+      readonly gid?: number;
     }
   /** A single file of the host, read-only, noexec. */
   | { readonly kind: 'file'; readonly hostPath: string }

@@ -1,5 +1,6 @@
 /** `RUN --security=insecure`: as much as this process may do itself, for a step that the caller of the build trusts. */
 import { lstatSync, readdirSync, readFileSync } from 'node:fs';
+import { splitDevice } from '../sys/device-number.ts';
 import { capabilityNames } from './capability.ts';
 import { type ContainerLimits, defaultMounts, type HostFacts, sharedNamespace } from './container-defaults.ts';
 import type { DeviceNode, MountSpec } from './container-spec.ts';
@@ -25,11 +26,7 @@ function devices(): DeviceNode[] {
   return [...DEVICES, ...loops].flatMap((name) => {
     const stat = lstatSync(`/dev/${name}`, { throwIfNoEntry: false });
     if (stat === undefined || !(stat.isCharacterDevice() || stat.isBlockDevice())) return [];
-    // The kernel's dev_t as glibc packs it: gnu_dev_major(3).
-    const { rdev } = stat;
-    return [
-      { name, type: stat.isBlockDevice() ? 'block' : 'char', major: (rdev >> 8) & 0xfff, minor: (rdev & 0xff) | ((rdev >> 12) & 0xfff00) },
-    ];
+    return [{ name, type: stat.isBlockDevice() ? 'block' : 'char', ...splitDevice(stat.rdev) }];
   });
 }
 

@@ -1,9 +1,11 @@
-/** One MountSpec → the operations that make it. Every mount is nosuid and nodev, whatever its kind. */
+/** One MountSpec → the operations that make it. Every mount is nosuid and, unless it is a device, nodev, whatever its kind. */
 
 import { posix } from 'node:path';
 import { unreachable } from '../errors.ts';
+import { packDevice } from '../sys/device-number.ts';
 import type { Argument, Operation } from '../sys/syscall-program.ts';
 import type { ContainerSpec, DeviceNode, FileOwner, MountAccess, MountSpec, TargetToMake } from './container-spec.ts';
+import { deviceOperations } from './device-operations.ts';
 import {
   AT_FDCWD,
   attach,
@@ -40,7 +42,7 @@ interface MountContext {
   /** Makes the names of this mount's results unique in the program. */
   readonly index: number;
   readonly resolvConf: string;
-  readonly spec: Pick<ContainerSpec, 'network' | 'userNamespace'>;
+  readonly spec: Pick<ContainerSpec, 'network' | 'userNamespace' | 'process'>;
 }
 
 export function mountOperations(mount: MountSpec, context: MountContext): Operation[] {
@@ -72,6 +74,8 @@ function kindOperations(mount: MountSpec, context: MountContext, as: string): Op
       return bindOperations(mount, as);
     case 'layers':
       return layersOperations(mount, as);
+    case 'device':
+      return deviceOperations(mount, context.spec, as);
     case 'file':
       return clone(mount, { as, tree: 'this mount', attributes: ['ro', 'noexec'] });
     case 'text':
@@ -157,7 +161,7 @@ function devOperations(mount: Extract<MountSpec, { kind: 'dev' }>, as: string, i
       attributes: ['nosuid', ...(mount.more === undefined ? (['nodev'] as const) : []), 'strictatime'],
       as,
     }),
-    ...DEVICES.flatMap(([name]) => [makeNode(dev, name, { mode: S_IFREG | 0o666, device: 0 }), ...deviceOperations(name, as)]),
+    ...DEVICES.flatMap(([name]) => [makeNode(dev, name, { mode: S_IFREG | 0o666, device: 0 }), ...standardNode(name, as)]),
     ...DEV_LINKS.map(([to, name]) => makeLink(to, dev, name)),
     ...['pts', 'shm', 'mqueue', ...new Set(more.flatMap(({ name }) => (name.includes('/') ? [posix.dirname(name)] : [])))].map((name) =>
       makeDirectory(dev, name, 0o755),
@@ -183,12 +187,11 @@ function devOperations(mount: Extract<MountSpec, { kind: 'dev' }>, as: string, i
   ];
 }
 
-function moreNode({ name, type, major, minor }: DeviceNode, dev: Argument): Operation {
-  const device = (major << 8) | (minor & 0xff) | ((minor & ~0xff) << 12);
-  return makeNode(dev, name, { mode: (type === 'char' ? S_IFCHR : S_IFBLK) | 0o600, device });
+function moreNode({ name, type, ...number }: DeviceNode, dev: Argument): Operation {
+  return makeNode(dev, name, { mode: (type === 'char' ? S_IFCHR : S_IFBLK) | 0o600, device: packDevice(number) });
 }
 
-function deviceOperations(name: string, dev: string): Operation[] {
+function standardNode(name: string, dev: string): Operation[] {
   const as = `${dev}.${name}`;
   return [
     ...cloneMount({ dir: SCRATCH, path: name, tree: 'this mount', attributes: ['nosuid', 'noexec'], as, subject: `/dev/${name}` }),
@@ -247,8 +250,9 @@ function readOnly(access: MountAccess | undefined): MountAttribute[] {
 }
 
 function bindOperations(mount: Extract<MountSpec, { kind: 'bind' }>, as: string): Operation[] {
-  const { target, hostPath, source, access } = mount;
-  if (source === undefined) return clone(mount, { as, tree: 'with mounts below', attributes: readOnly(access) });
+  const { target, hostPath, source, access, execute } = mount;
+  const attributes = [...readOnly(access), ...(execute === 'never' ? (['noexec'] as const) : [])];
+  if (source === undefined) return clone(mount, { as, tree: 'with mounts below', attributes });
   const from = { result: `${as}.from` };
   return [
     { syscall: 'openat', arguments: [AT_FDCWD, { text: hostPath }, O_PATH_CLOEXEC], subject: `${hostPath} (O_PATH)`, as: from.result },

@@ -12,6 +12,7 @@ const NUMBERS = {
   execveat: [322, 281],
   fchdir: [81, 50],
   fchown: [93, 55],
+  fchownat: [260, 54],
   fcntl: [72, 25],
   fsconfig: [431, 431],
   fsmount: [432, 432],

@@ -124,6 +124,27 @@ describe('containerProgram', () => {
     for (const line of devices) assert.match(line, /fsmount (tmpfs|devpts) |\/dev\/|empty file over/);
   });
 
+  it('puts the node of a device in its place as a mount of that file alone, the only one without nodev', () => {
+    const device = { kind: 'device', target: '/opt/d', hostPath: '/dev/h', type: 'block', major: 259, minor: 300, mode: 0o660 } as const;
+    const spec = { ...SPEC, mounts: [...SPEC.mounts, device] };
+    const index = spec.mounts.length - 1;
+    const operations = (of: ContainerSpec) =>
+      containerProgram(of, INPUTS).operations.filter(({ subject }) => /mount6|\/opt\/d/.test(subject));
+    assert.equal(index, 6);
+    const [node, owner, place, tree, attributes, attached] = operations(spec);
+    // mknod(2): S_IFBLK; makedev(259, 300) as include/linux/kdev_t.h packs it.
+    assert.deepEqual([node?.syscall, node?.arguments], ['mknodat', [{ result: 'scratch' }, { text: 'mount6' }, 0o060660, 0x11032c]]);
+    assert.deepEqual([owner?.syscall, owner?.arguments.slice(2)], ['fchownat', [1000, 1001, 0x100]]);
+    assert.deepEqual([place?.syscall, place?.arguments[1]], ['openat2', { text: '/opt/d' }]);
+    assert.deepEqual([tree?.syscall, tree?.arguments.slice(0, 2)], ['open_tree', [{ result: 'scratch' }, { text: 'mount6' }]]);
+    assert.match(attributes?.subject ?? '', /\(nosuid,noexec\)$/);
+    assert.equal(attached?.syscall, 'move_mount');
+    // In a user namespace nothing is made: the machine's node is mounted.
+    const [, inside, ...rest] = operations({ ...spec, userNamespace: { ids: 'all' } });
+    assert.deepEqual([inside?.syscall, inside?.arguments.slice(0, 2)], ['open_tree', [-100, { text: '/dev/h' }]]);
+    assert.ok(!rest.some(({ syscall }) => syscall === 'mknodat' || syscall === 'fchownat'));
+  });
+
   it('takes the network that the spec says and no other', () => {
     const flags = (network: ContainerSpec['network']) => (containerProgram({ ...SPEC, network }, INPUTS).namespaces & 0x40000000) !== 0;
     assert.deepEqual([flags('private'), flags('none'), flags('host')], [false, true, false]);

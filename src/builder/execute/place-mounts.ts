@@ -46,6 +46,7 @@ function targetType(mount: MountSpec): 'file' | 'directory' {
     case 'bytes':
     case 'resolver':
     case 'file':
+    case 'device':
       return 'file';
     case 'layers':
       return mount.type;

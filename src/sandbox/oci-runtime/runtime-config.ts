@@ -90,8 +90,11 @@ function linuxOf(spec: ContainerSpec, options: RuntimeOptions): object {
       : { uidMappings: userNamespace.uids.map(mappingOf), gidMappings: userNamespace.gids.map(mappingOf) }),
     maskedPaths: spec.maskedPaths.map(({ path }) => path),
     readonlyPaths: spec.readonlyPaths,
-    devices: spec.mounts.flatMap(moreDevices),
-    resources: { devices: [{ allow: spec.devices === 'any', access: 'rwm' }], ...resourcesOf(spec.limits ?? {}) },
+    devices: spec.mounts.flatMap((mount) => devicesIn(mount, spec)),
+    resources: {
+      devices: [{ allow: spec.devices === 'any', access: 'rwm' }, ...spec.mounts.flatMap(allowanceFor)],
+      ...resourcesOf(spec.limits ?? {}),
+    },
     ...(cgroupsPath === undefined ? {} : { cgroupsPath }),
     ...(seccomp === 'default' ? { seccomp: ociSeccomp(arch, { capabilities, kernel }) } : {}),
   };
@@ -109,11 +112,26 @@ function mappingOf({ inside, outside, size }: IdRange): object {
   return { containerID: inside, hostID: outside, size };
 }
 
-function moreDevices(mount: MountSpec): object[] {
+function devicesIn(mount: MountSpec, { userNamespace, process }: ContainerSpec): object[] {
+  if (mount.kind === 'device' && userNamespace === undefined) {
+    const { target: path, mode: fileMode, major, minor, uid = process.uid, gid = process.gid } = mount;
+    return [{ path, type: letterOf(mount), major, minor, fileMode, uid, gid }];
+  }
   if (mount.kind !== 'dev') return [];
   return (mount.more ?? []).map(({ name, type, major, minor }) => ({
     ...{ path: `/dev/${name}`, type: type === 'char' ? 'c' : 'b', major, minor, fileMode: 0o600, uid: 0, gid: 0 },
   }));
+}
+
+/** A runtime has a device cgroup, where we have mounts. */
+function allowanceFor(mount: MountSpec): object[] {
+  if (mount.kind !== 'device') return [];
+  const { major, minor } = mount;
+  return [{ allow: true, type: letterOf(mount), major, minor, access: 'rwm' }];
+}
+
+function letterOf({ type }: Extract<MountSpec, { kind: 'device' }>): 'b' | 'c' {
+  return type === 'block' ? 'b' : 'c';
 }
 
 function resourcesOf(limits: CgroupLimits): object {

@@ -66,7 +66,11 @@ function runtimeMount(mount: MountSpec, index: number, surroundings: RuntimeSurr
       return only({ destination, type: 'tmpfs', source: 'tmpfs', options: tmpfsOptions(mount) });
     case 'bind':
       if (mount.source !== undefined) throw new Error(`A part of ${mount.hostPath} is not for a runtime`);
-      return only(bind(destination, mount.hostPath, ['rbind', 'nosuid', 'nodev', access(mount.access)]));
+      return only(bind(destination, mount.hostPath, ['rbind', 'nosuid', 'nodev', access(mount.access), ...noExecute(mount)]));
+    case 'device':
+      // Where nodes can be made the runtime makes it: runtime-config.ts.
+      if (surroundings.host === 'own machine') return { mounts: [], files: [] };
+      return only(bind(destination, mount.hostPath, ['bind', 'nosuid', 'noexec']));
     case 'file':
       return only(bind(destination, mount.hostPath, ['bind', ...KERNEL, 'ro']));
     case 'text':
@@ -100,8 +104,12 @@ function tmpfsOptions({ bytes, mode, access: wanted, execute }: Extract<MountSpe
   return [
     ...['nosuid', 'nodev', `mode=${(mode ?? 0o1777).toString(8)}`, access(wanted ?? 'read-write')],
     ...(bytes === undefined ? [] : [`size=${bytes}`]),
-    ...(execute === 'never' ? ['noexec'] : []),
+    ...noExecute({ execute }),
   ];
+}
+
+function noExecute({ execute }: { readonly execute?: 'never' | undefined }): 'noexec'[] {
+  return execute === 'never' ? ['noexec'] : [];
 }
 
 function access(wanted: MountAccess): 'ro' | 'rw' {

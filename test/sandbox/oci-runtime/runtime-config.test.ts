@@ -73,6 +73,18 @@ describe('runtimeConfig', () => {
     assert.equal(config({ seccomp: 'unconfined' }).linux.seccomp, undefined);
   });
 
+  test('lets the runtime make a device that was given, and binds the machine’s in a user namespace', () => {
+    const node = { kind: 'device', target: '/dev/x', hostPath: '/dev/y', type: 'block', major: 7, minor: 300, mode: 0o640 } as const;
+    const mounts = [...SPEC.mounts, node];
+    const { linux } = config({ mounts });
+    assert.deepEqual(linux.devices, [{ path: '/dev/x', type: 'b', major: 7, minor: 300, fileMode: 0o640, uid: 0, gid: 0 }]);
+    assert.deepEqual(linux.resources.devices.at(-1), { allow: true, type: 'b', major: 7, minor: 300, access: 'rwm' });
+    const inside = config({ mounts, userNamespace: { ids: 'one' } });
+    assert.deepEqual(inside.linux.devices, []);
+    const bound = inside.mounts.find(({ destination }: { destination: string }) => destination === '/dev/x');
+    assert.deepEqual([bound.source, bound.options], ['/dev/y', ['bind', 'nosuid', 'noexec']]);
+  });
+
   test('gives files of its own by a path of the bundle, read-only', () => {
     const { files } = runtimeConfig(SPEC, OPTIONS);
     const hosts = config().mounts.find(({ destination }: { destination: string }) => destination === '/etc/hosts');

@@ -34,6 +34,8 @@ export interface RunIngredients {
   readonly platform: string;
   /** Names from --add-host; their addresses do not count. */
   readonly hostNames: readonly string[];
+  /** Names of devices, each with whether it is required; absent where there are none. What the machine has for them does not count. */
+  readonly devices?: readonly string[];
   /** Where what is mounted, ids of secrets, what is read through mounts; values of secrets and contents of caches never. */
   readonly mounts: readonly string[];
 }

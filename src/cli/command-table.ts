@@ -97,7 +97,11 @@ export const COMMANDS: readonly CommandSpec[] = [
         description: 'SSH agent or keys for RUN --mount=type=ssh; default is the agent of the session',
         kind: 'repeatable',
       },
-      { flags: '--allow <what>', description: 'let RUN ask for network.host or security.insecure', kind: 'repeatable' },
+      {
+        flags: '--allow <what>',
+        description: 'let RUN ask for network.host, security.insecure, device or device=NAME',
+        kind: 'repeatable',
+      },
       { flags: '--add-host <name:address>', description: 'add a line to /etc/hosts of every RUN', kind: 'repeatable' },
       ...dnsFlags('every RUN'),
       { flags: '--no-cache', description: 'run every step' },

@@ -166,9 +166,16 @@ export async function announce(session: Session, plans: readonly BuildPlan[], op
   if (oneId !== undefined) emit({ kind: 'warning', message: oneId });
   const outerProc = outerProcWarning();
   if (outerProc !== undefined) emit({ kind: 'warning', message: outerProc });
+  for (const missing of missingDevices(stages)) {
+    emit({ kind: 'warning', message: `This machine has no device ${JSON.stringify(missing)}: steps that ask for it run without` });
+  }
   const unused = unusedBuildArgs(plan, plan.args.buildArgs);
   if (unused.length > 0) emit({ kind: 'warning', message: `No ARG takes the build argument ${unused.join(', ')}` });
   await warnOfFindings(session, plan, options);
+}
+
+function missingDevices(stages: BuildPlan['stages']): Set<string> {
+  return new Set(stages.flatMap(({ steps }) => steps.flatMap(({ devices }) => devices?.missing ?? [])));
 }
 
 /** Names the image in the store and, where asked for, pushes it under each name. */

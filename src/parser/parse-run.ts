@@ -1,5 +1,6 @@
 /** `RUN [--mount=...] [--network=...] command`, in shell, exec and heredoc form. */
 import { TsbuildError } from '../errors.ts';
+import { parseDevice } from './device.ts';
 import { readFlags } from './flags.ts';
 import { heredocContent, joinSpacedMarkers, parseMarker } from './heredoc.ts';
 import type { Heredoc, RunCommand, RunInstruction } from './instruction.ts';
@@ -16,7 +17,8 @@ const SECURITIES = ['sandbox', 'insecure'] as const;
 
 export function parseRun(raw: RawInstruction): RunInstruction {
   const flags = readFlags(raw, FLAGS);
-  checkMounts(raw, flags.mount);
+  checkEach(raw, 'mount', flags.mount, checkMount);
+  checkEach(raw, 'device', flags.device, parseDevice);
   needOneOf(raw, { name: 'network', value: flags.network, allowed: NETWORKS });
   needOneOf(raw, { name: 'security', value: flags.security, allowed: SECURITIES });
   return {
@@ -31,11 +33,11 @@ export function parseRun(raw: RawInstruction): RunInstruction {
   };
 }
 
-function checkMounts(raw: RawInstruction, mounts: readonly string[]): void {
+function checkEach(raw: RawInstruction, name: 'mount' | 'device', values: readonly string[], check: (value: string) => unknown): void {
   try {
-    for (const mount of mounts) checkMount(mount);
+    for (const value of values) check(value);
   } catch (error) {
-    throw error instanceof TsbuildError ? error.at(locate(raw.source, raw, { kind: 'flag', name: 'mount' })) : error;
+    throw error instanceof TsbuildError ? error.at(locate(raw.source, raw, { kind: 'flag', name })) : error;
   }
 }
 

@@ -32,6 +32,8 @@ describe('stepKey()', () => {
       { ...RUN, security: 'insecure' },
       { ...RUN, hostNames: ['db'] },
       { ...RUN, mounts: ['tmpfs', '/u'] },
+      { ...RUN, devices: ['vendor.com/class=a', 'false'] },
+      { ...RUN, devices: ['vendor.com/class=a', 'true'] },
     ];
     const keys = [RUN, ...changed].map(stepKey);
     assert.equal(new Set(keys).size, keys.length);

@@ -69,5 +69,5 @@ test('a step that may do more is not found in the cache of one that may not', as
 test('--allow takes names that it knows', async () => {
   const { code, stderr } = await build('FROM busybox\n', '--allow', 'all');
   assert.equal(code, 2);
-  assert.match(stderr, /Cannot use "all" as --allow: not one of network\.host, security\.insecure/);
+  assert.match(stderr, /Cannot use "all" as --allow: not one of network\.host, security\.insecure, device, device=NAME/);
 });

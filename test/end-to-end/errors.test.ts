@@ -63,12 +63,6 @@ describe('bad input ends with one message', () => {
     assert.match(await failing({ Dockerfile: 'FROM busybox\nUSER nobody-here\nRUN true\n' }), /nobody-here/);
   });
 
-  test('what this version lacks ends with the line, never in silence', async () => {
-    const message = await failing({ Dockerfile: 'FROM busybox\nRUN --device=x true\n' });
-    assert.match(message, /ERR_TSBUILD_UNSUPPORTED/);
-    assert.match(message, /Dockerfile:2/);
-  });
-
   test('bad usage exits with 2', async () => {
     assert.equal((await world.tsbuild(['--nonesuch', '.'])).code, 2);
     assert.equal((await world.tsbuild(['build'])).code, 2);

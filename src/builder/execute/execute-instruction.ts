@@ -54,7 +54,12 @@ interface Making {
 async function makeFiles(run: StageRun, { before, state, instruction, step }: Making): Promise<StepResult | undefined> {
   switch (instruction.kind) {
     case 'run':
-      return await runStep(run, state, { instruction, label: step.label, mountSources: step.mountSources ?? [] });
+      return await runStep(run, state, {
+        instruction,
+        label: step.label,
+        mountSources: step.mountSources ?? [],
+        devices: step.devices?.devices ?? [],
+      });
     case 'copy':
     case 'add':
       return await copyStep(run, before, { instruction, from: step.from });

@@ -40,6 +40,8 @@ export interface ContainerCommand {
   readonly core?: 'none';
   /** Beside those that every container has. */
   readonly mounts?: readonly MountSpec[];
+  /** Supplementary groups beside those of the user. */
+  readonly moreGroups?: readonly number[];
   /** By default the one that every step has. */
   readonly hostname?: string | undefined;
   /** What differs from the limits of `security`. */
@@ -149,13 +151,19 @@ interface SpecParts {
 function containerSpec({ snapshots }: RunningResources, active: ActiveSnapshot, { command, mounts, tree }: SpecParts): ContainerSpec {
   const { uid, gid, groups, home } = lookUpUser(tree, command.user);
   const env = command.env.some((text) => text.startsWith('HOME=')) ? command.env : [...command.env, `HOME=${home}`];
-  const missing = missingIds('a process', { uid, gid });
-  if (missing !== undefined) throw missing;
+  const { moreGroups = [] } = command;
+  for (const each of [gid, ...moreGroups]) {
+    const missing = missingIds('a process', { uid, gid: each });
+    if (missing !== undefined) throw missing;
+  }
   const { rlimits } = stepRlimits(command.limits?.ulimits ?? [], command.core ?? 'caller');
   return {
     rootfs: snapshots.overlay(active),
     mounts,
-    process: { argv: command.argv, env, cwd: command.cwd, uid, gid, groups, umask: 0o022, rlimits, ...processOptions(command) },
+    process: {
+      ...{ argv: command.argv, env, cwd: command.cwd, uid, gid, umask: 0o022, rlimits, ...processOptions(command) },
+      groups: [...new Set([...groups, ...moreGroups])],
+    },
     hostname: command.hostname ?? DEFAULT_HOSTNAME,
     ...(command.security === 'insecure' ? insecureLimits(hostFacts()) : sandboxLimits(hostFacts())),
     ...command.isolation,

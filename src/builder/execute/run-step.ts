@@ -3,9 +3,13 @@ import { stepKey } from '../../cache/cache-key.ts';
 import { TsbuildError } from '../../errors.ts';
 import type { StepLabel } from '../../events.ts';
 import { formatPlatform, platformOf } from '../../oci/platform.ts';
+import { parseDevice } from '../../parser/device.ts';
 import { expandWord } from '../../parser/expand.ts';
 import type { RunInstruction } from '../../parser/instruction.ts';
 import type { MountSpec } from '../../sandbox/container-spec.ts';
+import type { Device } from '../../sandbox/devices/device-specification.ts';
+import { grantDevices } from '../../sandbox/devices/grant-devices.ts';
+import { hostFacts } from '../../sandbox/host-facts.ts';
 import { needRunnable } from '../../sandbox/runnable-architectures.ts';
 import type { ActiveSnapshot } from '../../snapshots/snapshotter.ts';
 import { setModeAt, setOwnerAt } from '../../sys/metadata.ts';
@@ -34,9 +38,11 @@ export interface RunStep {
   readonly label: StepLabel;
   /** Where the mounts read, one per mount. */
   readonly mountSources: readonly (StepSource | undefined)[];
+  /** What it gets for its --device. */
+  readonly devices: readonly Device[];
 }
 
-/** Throws RUN_FAILED, RUN_KILLED, TIMEOUT, RUN_NOT_STARTED, USER_NOT_FOUND, and what the machine refuses. */
+/** Throws RUN_FAILED, RUN_KILLED, TIMEOUT, RUN_NOT_STARTED, USER_NOT_FOUND, DEVICE_INVALID, and what the machine refuses. */
 export async function runStep(run: StageRun, state: StageState, step: RunStep): Promise<StepResult> {
   const { resources } = run;
   const argv = commandArgv(step.instruction.command, state.config.Shell);
@@ -52,26 +58,35 @@ export async function runStep(run: StageRun, state: StageState, step: RunStep): 
   const platform = formatPlatform(state.platform);
   const hostNames = resources.options.addHosts.map(({ name }) => name);
   const mounts = await mount.identity();
+  const wanted = wantedDevices(step.instruction);
   return await cachedStep(resources, run.inFlight, {
-    key: stepKey({ kind: 'run', parent: state.key, argv, env, cwd, user, network, security, hostNames, mounts, platform }),
+    key: stepKey({ kind: 'run', parent: state.key, argv, env, cwd, user, network, security, hostNames, mounts, platform, ...wanted }),
     files: state.files,
     async make(active) {
       needRunnable(state.platform, platformOf(process.arch));
       if (cwd !== '/') await makeWorkdir(resources, active, { path: cwd, ownerIn: ownerOfProcess(user), createdNs: CREATED_NS });
       await using open = await mount.open(active);
+      const grant = grantDevices(step.devices, hostFacts());
+      const given = { mounts: [...open.specs, ...grant.mounts], moreGroups: grant.groups };
       // A proxy that is given counts more than an ENV of its name.
-      const given = new Map([...state.variables, ...proxyEnvironment(run.plan.args.buildArgs)]);
+      const variables = new Map([...state.variables, ...proxyEnvironment(run.plan.args.buildArgs)]);
       const all = withEnv(
-        [...given].map(([name, value]) => `${name}=${value}`),
-        open.env,
+        [...variables].map(([name, value]) => `${name}=${value}`),
+        new Map([...open.env, ...grant.env]),
       );
       // Its processes may have a secret in their memory, and so in a dump of it (core(5)).
       const core = mount.hasSecrets ? { core: 'none' as const } : {};
       const root = statAt(active.upperFd, ROOT);
-      await runCommand(run, active, { argv, env: all, cwd, user, network, security, mounts: open.specs, step, ...core });
+      await runCommand(run, active, { argv, env: all, cwd, user, network, security, ...given, step, ...core });
       restoreRoot(active, root);
     },
   });
+}
+
+/** Part of the key as BuildKit has it: by name. */
+function wantedDevices({ devices }: RunInstruction): { readonly devices?: readonly string[] } {
+  if (devices.length === 0) return {};
+  return { devices: devices.map(parseDevice).flatMap(({ name, required }) => [name, String(required)]) };
 }
 
 /** Mode and owner of the root itself are no part of a layer with Docker: later steps, and the image, have those of the base. */
@@ -90,6 +105,7 @@ interface Command {
   readonly network: StepNetworkMode;
   readonly security: 'sandbox' | 'insecure';
   readonly mounts: readonly MountSpec[];
+  readonly moreGroups: readonly number[];
   readonly core?: 'none';
   readonly step: RunStep;
 }

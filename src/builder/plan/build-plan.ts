@@ -3,6 +3,7 @@ import type { SourceRange } from '../../errors.ts';
 import type { StepLabel } from '../../events.ts';
 import { formatPlatform, type Platform } from '../../oci/platform.ts';
 import type { Dockerfile, FromInstruction, Instruction } from '../../parser/instruction.ts';
+import type { StepDevices } from './step-devices.ts';
 
 export interface BuildPlan {
   readonly dockerfile: Dockerfile;
@@ -17,6 +18,8 @@ export interface BuildPlan {
   readonly args: ArgSources;
   /** Every image that the stages stand on or copy from, each once, with the place of the first instruction that names it. */
   readonly images: readonly (ImageSource & { readonly range: SourceRange })[];
+  /** `unknown`: a step wants devices, and planning was not told what this machine has. */
+  readonly devices: 'known' | 'unknown';
 }
 
 /** Where the value of an ARG may come from; `resolveArg` (build-args.ts) knows the order. */
@@ -74,6 +77,8 @@ export interface Step {
   readonly from?: StepSource;
   /** Of a RUN with mounts: what each reads from, in their order; undefined: the build context, or nothing. */
   readonly mountSources?: readonly (StepSource | undefined)[];
+  /** Of a RUN with devices, once it is known what this machine has. */
+  readonly devices?: StepDevices;
   /** The base image or stage brought it with ONBUILD; then its place is the FROM. */
   readonly isTrigger?: boolean;
 }

@@ -2,17 +2,19 @@
 import { TsbuildError } from '../../errors.ts';
 import type { Platform } from '../../oci/platform.ts';
 import { ExpansionError, expandWord } from '../../parser/expand.ts';
-import type { Dockerfile, Word } from '../../parser/instruction.ts';
+import type { Dockerfile, RunInstruction, Word } from '../../parser/instruction.ts';
 import { locate } from '../../parser/location.ts';
 import { parseTrigger } from '../../parser/parse-trigger.ts';
+import type { MachineDevices } from '../../sandbox/devices/read-devices.ts';
 import { type ArgSources, type BaseFacts, imageKey, type StageBase, type StageInstruction, type StepSource } from './build-plan.ts';
+import type { DeviceGrants } from './device-grants.ts';
 import { type Entitlement, needAllowed } from './entitlements.ts';
 import { mountSources } from './mount-sources.ts';
 import { type NamedContexts, namedSource } from './named-contexts.ts';
 import { basePlatform, resolveBase, resolveCopySource } from './resolve-source.ts';
 import type { SourceStage } from './source-stages.ts';
 import { DEFAULT_PATH, declaredBy, parseEnv } from './stage-variables.ts';
-import { needSupported } from './unsupported.ts';
+import { type StepDevices, stepDevices } from './step-devices.ts';
 
 export interface Planner {
   readonly dockerfile: Dockerfile;
@@ -25,6 +27,10 @@ export interface Planner {
   /** By `imageKey`. */
   readonly images: ReadonlyMap<string, BaseFacts>;
   readonly allowed: ReadonlySet<Entitlement>;
+  /** What of devices is allowed. */
+  readonly grants: DeviceGrants;
+  /** undefined where nobody has looked yet. */
+  readonly machine: MachineDevices | undefined;
   /** By number in the Dockerfile. */
   readonly drafts: Map<number, Draft>;
 }
@@ -41,6 +47,8 @@ export interface Draft {
   readonly sources: ReadonlyMap<number, StepSource>;
   /** The same of RUN --mount: one per mount. */
   readonly mounts: ReadonlyMap<number, readonly (StepSource | undefined)[]>;
+  /** What a RUN --device gets; undefined where it is not known what devices there are. */
+  readonly devices: ReadonlyMap<number, StepDevices | undefined>;
   /** The config of the image at the bottom is known, or there is none: nothing is left out here. */
   readonly isWhole: boolean;
 }
@@ -83,9 +91,10 @@ function draftStage(planner: Planner, source: SourceStage, base: StageBase): Dra
   const platform = platformOf(planner, source, base);
   const sources = new Map<number, StepSource>();
   const mounts = new Map<number, readonly (StepSource | undefined)[]>();
+  const devices = new Map<number, StepDevices | undefined>();
   for (const [position, instruction] of instructions.entries()) {
-    needSupported(dockerfile, instruction);
     needAllowed(dockerfile, instruction, planner.allowed);
+    if (instruction.kind === 'run' && instruction.devices.length > 0) devices.set(position, devicesOf(planner, instruction));
     const named = namedIn(instruction);
     // The config that may set the variables is not known yet.
     if (named === undefined || (!isWhole && named.words.some((word) => word.includes('$')))) continue;
@@ -96,7 +105,11 @@ function draftStage(planner: Planner, source: SourceStage, base: StageBase): Dra
     if (instruction.kind === 'run') mounts.set(position, places);
     else if (first !== undefined) sources.set(position, first);
   }
-  return { source, base, platform, instructions, triggerCount: triggers.length, sources, mounts, isWhole };
+  return { source, base, platform, instructions, triggerCount: triggers.length, sources, mounts, devices, isWhole };
+}
+
+function devicesOf({ dockerfile, machine, grants }: Planner, instruction: RunInstruction): StepDevices | undefined {
+  return machine === undefined ? undefined : stepDevices(dockerfile, instruction, { machine, grants });
 }
 
 /** What an instruction reads besides the main context. */

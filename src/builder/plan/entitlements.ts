@@ -4,10 +4,10 @@ import type { Dockerfile } from '../../parser/instruction.ts';
 import { locate } from '../../parser/location.ts';
 import type { StageInstruction } from './build-plan.ts';
 
-/** As `--allow` names them. */
-export type Entitlement = 'network.host' | 'security.insecure';
+/** As `--allow` names them: `device` is any device, `device=NAME[,alias=WORD]` some of them. */
+export type Entitlement = 'network.host' | 'security.insecure' | 'device' | `device=${string}`;
 
-/** Throws NOT_ALLOWED at the flag of a RUN: while planning, so that no build fails half-way for it. */
+/** Throws NOT_ALLOWED at the flag of a RUN: while planning, so that no build fails half-way for it. Devices: step-devices.ts. */
 export function needAllowed(dockerfile: Dockerfile, instruction: StageInstruction, allowed: ReadonlySet<Entitlement>): void {
   if (instruction.kind !== 'run') return;
   const wanted = [

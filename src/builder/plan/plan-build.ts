@@ -4,8 +4,10 @@ import { formatPlatform, normalizePlatform, type Platform, samePlatform } from '
 import { ExpansionError, expandWord } from '../../parser/expand.ts';
 import type { ArgInstruction, Dockerfile } from '../../parser/instruction.ts';
 import { locate } from '../../parser/location.ts';
+import type { MachineDevices } from '../../sandbox/devices/read-devices.ts';
 import { platformArgs } from './build-args.ts';
 import { type ArgSources, type BaseFacts, type BuildPlan, imageKey, type Stage, type StageBase, type Step } from './build-plan.ts';
+import { deviceGrants } from './device-grants.ts';
 import { type Draft, draftOf, type Planner } from './draft-stage.ts';
 import type { Entitlement } from './entitlements.ts';
 import type { NamedContexts } from './named-contexts.ts';
@@ -21,6 +23,8 @@ export interface PlanOptions {
   readonly contexts?: NamedContexts | undefined;
   /** By default nothing that needs it. */
   readonly allowed?: ReadonlySet<Entitlement>;
+  /** Where it is missing and a RUN wants one, the plan says so, and does not judge it. */
+  readonly machine?: MachineDevices | undefined;
   /** Set where nobody chose `platform`: a base image that comes for one of these architectures only is then taken as it is. */
   readonly runnable?: readonly string[] | undefined;
   /** Labels of steps begin with the platform, where one build makes several. */
@@ -31,17 +35,17 @@ export interface PlanOptions {
 
 /**
  * The stages that the target needs, in an order in which they can be built. Throws, with a location where there is
- * one: STAGE_NOT_FOUND, STAGE_CYCLE, EXPANSION, REFERENCE_INVALID, UNSUPPORTED, DOCKERFILE_SYNTAX.
+ * one: STAGE_NOT_FOUND, STAGE_CYCLE, EXPANSION, REFERENCE_INVALID, NOT_ALLOWED, DEVICE_NOT_FOUND, UNSUPPORTED, DOCKERFILE_SYNTAX.
  */
 export function planBuild(dockerfile: Dockerfile, options: PlanOptions): BuildPlan {
   const { globals, stages } = splitStages(dockerfile);
   const target = chooseTarget(stages, options.target);
   const args = resolveGlobalArgs(dockerfile, globals, { ...options, targetStage: target.from.as });
-  const { platform, runnable, images = new Map(), contexts = new Map() } = options;
+  const { platform, runnable, images = new Map(), contexts = new Map(), allowed = new Set() } = options;
   const planner: Planner = {
     ...{ dockerfile, sourceStages: stages, args, platform, images, contexts },
     runnable: runnable ?? [],
-    allowed: options.allowed ?? new Set(),
+    ...{ allowed, grants: deviceGrants(allowed), machine: options.machine },
     drafts: new Map(),
   };
   const needed = collectNeeded(planner, target);
@@ -56,6 +60,7 @@ export function planBuild(dockerfile: Dockerfile, options: PlanOptions): BuildPl
     isPlatformGiven: runnable === undefined,
     args,
     images: imagesOf(ordered),
+    devices: ordered.some(({ devices }) => [...devices.values()].includes(undefined)) ? 'unknown' : 'known',
   };
 }
 
@@ -130,7 +135,8 @@ interface Finish {
   readonly labels: 'plain' | 'with-platform';
 }
 
-function finishStage({ source, base, sources, mounts, instructions, triggerCount, platform }: Draft, finish: Finish): Stage {
+function finishStage(draft: Draft, finish: Finish): Stage {
+  const { source, base, sources, mounts, devices, instructions, triggerCount, platform } = draft;
   const renumber = <S extends StageBase>(place: S): S =>
     place.kind === 'stage' ? { ...place, index: finish.positions.get(place.index) ?? -1 } : place;
   const all = [source.from, ...instructions];
@@ -138,6 +144,7 @@ function finishStage({ source, base, sources, mounts, instructions, triggerCount
   const steps = all.map((instruction, position): Step => {
     const from = sources.get(position - 1);
     const mountedFrom = mounts.get(position - 1)?.map((place) => place && renumber(place));
+    const given = devices.get(position - 1);
     const isTrigger = position > 0 && position <= triggerCount;
     const label = {
       id: `${prefix}${source.id}/${position + 1}`,
@@ -150,6 +157,7 @@ function finishStage({ source, base, sources, mounts, instructions, triggerCount
       ...{ label, instruction },
       ...(from === undefined ? {} : { from: renumber(from) }),
       ...(mountedFrom === undefined ? {} : { mountSources: mountedFrom }),
+      ...(given === undefined ? {} : { devices: given }),
       ...(isTrigger ? { isTrigger } : {}),
     };
   });

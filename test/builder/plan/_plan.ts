@@ -12,6 +12,7 @@ export interface PlanInput {
   readonly target?: string;
   readonly args?: Readonly<Record<string, string>>;
   readonly allowed?: NonNullable<PlanOptions['allowed']>;
+  readonly machine?: PlanOptions['machine'];
   readonly platform?: Platform;
   readonly images?: PlanOptions['images'];
   readonly runnable?: PlanOptions['runnable'];

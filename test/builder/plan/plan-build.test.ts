@@ -123,12 +123,6 @@ test('a plan is plain data', () => {
   assert.deepEqual(structuredClone(result), result);
 });
 
-for (const [instruction, what] of [['RUN --device=a y', 'RUN --device']] as const) {
-  test(`planBuild says that it does not do ${what} yet`, () => {
-    assert.equal(planFailure(`FROM a\nUSER x\n${instruction}\n`), `UNSUPPORTED Cannot build Dockerfile: ${what} is not supported yet (3)`);
-  });
-}
-
 const ARM64 = { os: 'linux', architecture: 'arm64' };
 const STEPS = (result: BuildPlan, index = result.target) => result.stages[index]?.steps.map(({ label }) => label.text);
 

@@ -80,7 +80,7 @@ export {
   waitForContainer,
 } from './operations/run/containers.ts';
 export { runImage } from './operations/run/run-image.ts';
-export type { ContainerMount, RunningContainer, RunOptions, RunResult } from './operations/run/run-options.ts';
+export type { ContainerDevice, ContainerMount, RunningContainer, RunOptions, RunResult } from './operations/run/run-options.ts';
 export type { SecretSource } from './operations/secrets.ts';
 export type { SshSource } from './operations/ssh-agents.ts';
 export { importImage, pullImage, pushImage, saveImage } from './operations/transfer.ts';

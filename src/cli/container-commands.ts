@@ -15,6 +15,7 @@ export interface ContainerFlags {
   readonly hostname?: string;
   readonly rm?: boolean;
   readonly volume?: readonly string[];
+  readonly device?: readonly string[];
   readonly mount?: readonly string[];
   readonly tmpfs?: readonly string[];
   readonly readOnly?: boolean;
@@ -45,6 +46,10 @@ const RUN: readonly FlagSpec[] = [
   { flags: '-u, --user <name|id>', description: 'user, with :group if wanted' },
   { flags: '-w, --workdir <dir>', description: 'working directory' },
   { flags: '--entrypoint <command>', description: 'run this instead of the entrypoint of the image' },
+  {
+    ...{ flags: '--device <path[:target]>', description: 'a device of this machine; or by name, such as vendor.com/class=name' },
+    kind: 'repeatable',
+  },
   { flags: '-v, --volume <source:target>', description: 'mount a file or directory of this machine; :ro at its end', kind: 'repeatable' },
   { flags: '--mount <fields>', description: 'the same as type=bind,src=,dst=[,ro], or type=tmpfs,dst=', kind: 'repeatable' },
   { flags: '--tmpfs <path>', description: 'mount an empty tmpfs; :size=64m,mode=1777,exec at its end', kind: 'repeatable' },

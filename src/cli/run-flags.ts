@@ -1,6 +1,6 @@
 /** Flags of `run` as docker writes them → options. All throw USAGE. */
 import { TsbuildError } from '../errors.ts';
-import type { ContainerMount, PublishedPort, RunOptions } from '../index.ts';
+import type { ContainerDevice, ContainerMount, PublishedPort, RunOptions } from '../index.ts';
 import { readBuildArgFile } from './build-arg-file.ts';
 import type { Flags } from './command-table.ts';
 import { csvFields } from './csv-flags.ts';
@@ -20,6 +20,7 @@ export function runOptions(flags: Flags, env: Environment): Omit<RunOptions, 'na
     ...{ containerName: flags.name, hostname: flags.hostname, env: environmentOf(flags, env), network: networkOf(flags.network) },
     ...{ capAdd: flags.capAdd, capDrop: flags.capDrop, addHosts: flags.addHost, dns: dnsOf(flags), ...securityOf(flags) },
     mounts: [...(flags.volume ?? []).map(volumeOf), ...(flags.mount ?? []).map(mountOf), ...(flags.tmpfs ?? []).map(tmpfsOf)],
+    devices: (flags.device ?? []).map(deviceOf),
     rootAccess: flags.readOnly === true ? 'read-only' : undefined,
     publish: (flags.publish ?? []).flatMap(portsOf),
     publishAll: flags.publishAll === true ? 'exposed' : undefined,
@@ -68,6 +69,19 @@ function volumeOf(text: string): ContainerMount {
   }
   if (mode !== 'rw' && mode !== 'ro') throw refused('volume', text, `${JSON.stringify(mode)} is not ro or rw`);
   return { type: 'bind', source, target, access: mode === 'ro' ? 'read-only' : 'read-write' };
+}
+
+/** `/dev/x[:/dev/y][:rwm]`, or a name of CDI, which never begins with a slash. */
+export function deviceOf(text: string): ContainerDevice {
+  if (!text.startsWith('/')) return { name: text };
+  const [path = '', ...rest] = text.split(':');
+  const target = rest[0]?.startsWith('/') === true ? rest.shift() : undefined;
+  const [permissions = 'rwm', ...strange] = rest;
+  if (strange.length > 0 || !/^[rwm]{1,3}$/.test(permissions)) throw refused('device', text, 'not path, path:target or path:target:rwm');
+  if (!permissions.includes('r') || !permissions.includes('w')) {
+    throw refused('device', text, 'a device can be read and written, or is not there; tsbuild has no device cgroup to limit it');
+  }
+  return { path, ...(target === undefined ? {} : { target }) };
 }
 
 const BIND_FIELDS = new Map([

@@ -20,7 +20,7 @@ export async function bundleImage(options: BundleOptions): Promise<void> {
   if (options.network?.startsWith('container:') === true) {
     throw new TsbuildError('USAGE', 'Cannot write a bundle with the network of a container: it is gone when the bundle runs');
   }
-  const settings = containerSettings(options);
+  const settings = await containerSettings(options);
   const directory = emptyDirectory(options.directory);
   await using session = await openSession(options);
   const image = await runnableImage(session, options);

@@ -9,6 +9,7 @@ import { parseHost } from '../../sandbox/network/hosts-file.ts';
 import { checkedLimits } from '../../sandbox/resource-limits.ts';
 import type { Session } from '../../session.ts';
 import type { ActiveSnapshot } from '../../snapshots/snapshotter.ts';
+import { containerDevices } from './container-devices.ts';
 import { containerMounts } from './container-mounts.ts';
 import { commandOf, isolationOf, processEnv } from './container-settings.ts';
 import type { SilentOptions } from './run-options.ts';
@@ -16,21 +17,29 @@ import type { SilentOptions } from './run-options.ts';
 /** All of a command but who listens to it, and its host's name. */
 export type SilentCommand = Omit<ContainerCommand, 'onOutput' | 'onStart' | 'onStarted' | 'hostname'>;
 
-type Settings = Pick<ContainerCommand, 'limits' | 'isolation' | 'mounts'>;
+interface Settings extends Pick<ContainerCommand, 'limits' | 'isolation' | 'mounts' | 'moreGroups'> {
+  /** Of devices; they count more than others. */
+  readonly deviceEnv: ReadonlyMap<string, string>;
+}
 
-/** What can be wrong before the image is known. Throws USAGE, PRIVILEGE, MOUNT_INVALID. */
-export function containerSettings(options: SilentOptions): Settings {
-  return { limits: checkedLimits(options.limits), isolation: isolationOf(options), mounts: containerMounts(options.mounts ?? []) };
+/** What can be wrong before the image is known. Throws USAGE, PRIVILEGE, MOUNT_INVALID, DEVICE_NOT_FOUND, DEVICE_INVALID. */
+export async function containerSettings(options: SilentOptions): Promise<Settings> {
+  const mounts = containerMounts(options.mounts ?? []);
+  const { mounts: nodes, env, groups } = await containerDevices(options.devices ?? []);
+  return {
+    ...{ limits: checkedLimits(options.limits), isolation: isolationOf(options) },
+    ...{ mounts: [...mounts, ...nodes], moreGroups: groups, deviceEnv: env },
+  };
 }
 
 /** Throws USAGE where there is no command. */
-export function containerCommand(options: SilentOptions, { config: image }: Image, settings: Settings): SilentCommand {
+export function containerCommand(options: SilentOptions, { config: image }: Image, { deviceEnv, ...settings }: Settings): SilentCommand {
   const config = image.config ?? {};
   const { addHosts = [], dns, network, newPrivileges, security, stdin = 'empty', terminal } = options;
   const size = terminal === undefined ? {} : { terminal: { columns: terminal.columns, rows: terminal.rows }, resizes: terminal.resizes };
   return {
     ...settings,
-    ...{ argv: commandOf(config, options), env: processEnv(config, options), user: options.user ?? config.User ?? '' },
+    ...{ argv: commandOf(config, options), env: processEnv(config, options, deviceEnv), user: options.user ?? config.User ?? '' },
     ...{ cwd: cleanWorkdir(config.WorkingDir, options.workdir ?? ''), addHosts: addHosts.map(parseHost), dns: checkedDns(dns) },
     ...{ stdin, newPrivileges, ...(security === undefined ? {} : { security }), ...size },
     network: network?.startsWith('container:') === true ? 'private' : ((network as StepNetworkMode | undefined) ?? 'private'),

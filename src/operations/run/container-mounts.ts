@@ -16,7 +16,8 @@ export function containerMounts(mounts: readonly ContainerMount[]): MountSpec[] 
   });
 }
 
-function cleanTarget(target: string): string {
+/** Absolute and not the root. Throws MOUNT_INVALID. */
+export function cleanTarget(target: string): string {
   if (!target.startsWith('/') || target.includes('\0')) {
     throw new TsbuildError('MOUNT_INVALID', `Cannot mount on ${JSON.stringify(target)}: not an absolute path of the container`);
   }

@@ -27,12 +27,17 @@ export function commandOf(config: ContainerConfig, { name, argv, entrypoint }: S
 }
 
 /** Later values win and keep the earlier place. An entry without `=` names no value, and never the caller's (CVE-2026-57231). */
-export function processEnv(config: ContainerConfig, { env = [], terminal }: SilentOptions): string[] {
+export function processEnv(
+  config: ContainerConfig,
+  { env = [], terminal }: SilentOptions,
+  more: ReadonlyMap<string, string> = new Map(),
+): string[] {
   const merged = new Map<string, string>(terminal === undefined ? [] : [['TERM', 'TERM=xterm']]);
   for (const text of [...(config.Env ?? []), ...env]) {
     const equals = text.indexOf('=');
     if (equals > 0) merged.set(text.slice(0, equals), text);
   }
+  for (const [name, value] of more) merged.set(name, `${name}=${value}`);
   return [...merged.values()];
 }
 

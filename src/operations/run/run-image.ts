@@ -26,7 +26,7 @@ import { runnableImage } from './runnable-image.ts';
  */
 export async function runImage(options: RunOptions): Promise<RunResult> {
   needPrivilege();
-  const settings = containerSettings(options);
+  const settings = await containerSettings(options);
   const runtime = options.runtime === undefined ? undefined : findRuntime(options.runtime);
   await using session = await openSession(options);
   if (settings.limits !== undefined) warnOfLowered(settings.limits, session.emit);

@@ -30,6 +30,8 @@ export interface RunOptions extends CommonOptions {
   /** By default the beginning of its id. */
   readonly hostname?: string | undefined;
   readonly mounts?: readonly ContainerMount[] | undefined;
+  /** Of this machine: a path, or a name such as `vendor.com/class=name`. */
+  readonly devices?: readonly ContainerDevice[] | undefined;
   /** Of the root file system; mounts have their own. */
   readonly rootAccess?: 'read-only' | 'read-write' | undefined;
   /** Such as `NET_ADMIN`, or `ALL`. */
@@ -78,6 +80,9 @@ export type ContainerMount =
       /** By default `never`. */
       readonly execute?: 'never' | 'allowed' | undefined;
     };
+
+/** `target` is where the container has it, by default the same path; a device by name brings its own. */
+export type ContainerDevice = { readonly path: string; readonly target?: string | undefined } | { readonly name: string };
 
 /** Exactly one of the two is set. */
 export interface RunResult {

@@ -2,6 +2,7 @@
 import { defaultRoot } from '../../default-root.ts';
 import type { CommonOptions } from '../../session.ts';
 import { cgroupFindings, readCgroupFacts } from './control-groups.ts';
+import { deviceFindings, readDeviceFacts } from './devices.ts';
 import type { Finding } from './finding.ts';
 import { kernelFindings, readKernelFacts } from './kernel.ts';
 import { networkFindings, readNetworkFacts } from './network.ts';
@@ -35,6 +36,7 @@ export async function examineMachine(options: Pick<CommonOptions, 'root'> = {}):
     ...platformFindings(readPlatformFacts()),
     ...programFindings(readProgramFacts()),
     ...surroundingsFindings(readSurroundingsFacts(asker)),
+    ...deviceFindings(await readDeviceFacts()),
   ];
   return { user: asker.name, ready: findings.every(({ state: found }) => found !== 'missing'), findings };
 }

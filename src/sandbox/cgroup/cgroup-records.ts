@@ -16,11 +16,11 @@ import {
   unlinkSync,
   writeSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { lockFile } from '../../sys/lock.ts';
 
 export interface CgroupRecord {
-  /** Unguessable, and so nobody else's: a name for the groups. */
+  /** Unguessable, and so nobody else's: a name for the groups, after `tsbuild-`. */
   readonly id: string;
   /** Before a group is made. */
   add(path: string): void;
@@ -31,6 +31,7 @@ export interface CgroupRecord {
 }
 
 const CGROUP_MAGIC: readonly number[] = [0x27e0eb, 0x63677270]; // linux/magic.h: cgroup, cgroup2
+const OWN = /^tsbuild-[0-9a-f]{16}$/;
 const NEW = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 
 /** A record without groups in `directory`, which is made where it is not there. */
@@ -80,8 +81,20 @@ export function removeDeadCgroups(directory: string): void {
   }
 }
 
-/** With the groups that were made inside it. False while a process is in it; one that is not there, or no group, is removed already. */
+/** Whether a command made the group for itself alone, and not as the parent that its caller named. */
+export function isOwnGroup(path: string): boolean {
+  return OWN.test(basename(path));
+}
+
+/**
+ * With the groups that were made inside it; a parent only if it is empty, for what it holds is another command's. False while
+ * somebody needs it; one that is not there, or no group, is removed already.
+ */
 export function removeGroup(path: string): boolean {
+  return removeEmpty(path) || (isOwnGroup(path) && removeInner(path));
+}
+
+function removeEmpty(path: string): boolean {
   try {
     if (!CGROUP_MAGIC.includes(statfsSync(path).type)) return true;
     rmdirSync(path);
@@ -89,19 +102,20 @@ export function removeGroup(path: string): boolean {
   } catch (error) {
     if (hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR')) return true;
     if (!hasCode(error, 'EBUSY') && !hasCode(error, 'ENOTEMPTY')) throw error;
+    return false;
   }
-  return removeInner(path);
 }
 
 function removeInner(path: string): boolean {
-  const inner = readdirSync(path, { withFileTypes: true }).filter((entry) => entry.isDirectory());
-  if (inner.length === 0 || !inner.every(({ name }) => removeGroup(join(path, name)))) return false;
-  return removeGroup(path);
+  const inner = namesIn(path, 'directories').map((name) => join(path, name));
+  if (inner.length === 0 || !inner.every((each) => removeEmpty(each) || removeInner(each))) return false;
+  return removeEmpty(path);
 }
 
-function namesIn(directory: string): string[] {
+function namesIn(directory: string, which: 'all' | 'directories' = 'all'): string[] {
   try {
-    return readdirSync(directory);
+    const entries = readdirSync(directory, { withFileTypes: true });
+    return entries.filter((entry) => which === 'all' || entry.isDirectory()).map(({ name }) => name);
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return [];
     throw error;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cannotLimit, errorCode, refusedByKernel } from './cgroup-error.ts';
 import { type CgroupLimits, type Controller, isLimited, type Knob, knobsOfV1, knobsOfV2 } from './cgroup-limits.ts';
-import { type CgroupRecord, openRecord, removeGroup } from './cgroup-records.ts';
+import { type CgroupRecord, isOwnGroup, openRecord, removeGroup } from './cgroup-records.ts';
 import { type Hierarchy, readHierarchies } from './hierarchies.ts';
 import { enabled, findBase } from './unified-base.ts';
 
@@ -35,6 +35,7 @@ export interface CgroupMaker {
 /** How long a group may stay busy after its last process has been reaped. */
 const REMOVE_MS = 1000;
 const REMOVE_INTERVAL_MS = 5;
+const TRIES_MAX = 20;
 
 /** `directory` keeps the records of what was made, for the case that this process is killed. */
 export function openCgroups(directory: string): CgroupMaker {
@@ -106,7 +107,19 @@ function sharesOf(limits: CgroupLimits, hierarchies: readonly Hierarchy[]): Shar
   return [...shares].map(([hierarchy, controllers]) => ({ hierarchy, controllers }));
 }
 
-function makeGroup({ hierarchy, controllers }: Share, limits: CgroupLimits, records: Records): Group {
+/** Another command that ends takes the parent away as soon as that is empty: then it is made again. */
+function makeGroup(share: Share, limits: CgroupLimits, records: Records): Group {
+  for (let tries = 1; ; tries++) {
+    try {
+      return tryGroup(share, limits, records);
+    } catch (error) {
+      const isGone = error instanceof Error && ['ENOENT', 'ENODEV'].includes(errorCode(error.cause) ?? '');
+      if (!isGone || limits.cgroupParent === undefined || tries === TRIES_MAX) throw error;
+    }
+  }
+}
+
+function tryGroup({ hierarchy, controllers }: Share, limits: CgroupLimits, records: Records): Group {
   const { record } = records;
   const made: string[] = [];
   try {
@@ -159,6 +172,8 @@ function makeDirectory(directory: string, [controller = 'memory']: readonly Cont
   try {
     mkdirSync(directory);
   } catch (error) {
+    // Another command was faster with the parent of both.
+    if (errorCode(error) === 'EEXIST' && !isOwnGroup(directory)) return;
     throw refusedByKernel(controller, `make the control group ${directory}`, error);
   }
   made.push(directory);
@@ -202,7 +217,8 @@ function stepCgroup(groups: readonly Group[], record: CgroupRecord): StepCgroup 
 async function removeGroups(groups: readonly string[], record: CgroupRecord): Promise<void> {
   const deadline = performance.now() + REMOVE_MS;
   let isGone = groups.map(removeGroup);
-  while (isGone.includes(false) && performance.now() < deadline) {
+  // For a parent that others use nobody waits: the next command looks again.
+  while (groups.some((group, index) => isGone[index] === false && isOwnGroup(group)) && performance.now() < deadline) {
     await sleep(REMOVE_INTERVAL_MS);
     isGone = groups.map(removeGroup);
   }

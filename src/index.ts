@@ -87,5 +87,5 @@ export { importImage, pullImage, pushImage, saveImage } from './operations/trans
 export type { LintWarning } from './parser/lint/lint-dockerfile.ts';
 export type { DnsSettings } from './sandbox/network/dns-settings.ts';
 export type { ResourceLimits } from './sandbox/resource-limits.ts';
-export type { CommonOptions } from './session.ts';
+export type { CommonOptions, UserNamespaceChoice } from './session.ts';
 export type { SnapshotterChoice } from './snapshots/working-trees.ts';

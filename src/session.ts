@@ -2,6 +2,7 @@
 import path from 'node:path';
 import { type BuildCache, openBuildCache } from './cache/build-cache.ts';
 import { defaultRoot } from './default-root.ts';
+import { TsbuildError } from './errors.ts';
 import type { Emit } from './events.ts';
 import { type Platform, platformOf } from './oci/platform.ts';
 import { openRegistryClient, type RegistryClient } from './registry/registry-client.ts';
@@ -10,6 +11,7 @@ import { type CgroupMaker, openCgroups } from './sandbox/cgroup/step-cgroup.ts';
 import { hostFacts } from './sandbox/host-facts.ts';
 import { type NetworkPool, openNetworkPool } from './sandbox/network/network-pool.ts';
 import { openUserNetworkPool } from './sandbox/network/user-network-pool.ts';
+import { openStepUserNamespace, type StepUserNamespace } from './sandbox/user-namespace/step-user-namespace.ts';
 import { type ActiveSnapshot, openSnapshotter, type Snapshotter } from './snapshots/snapshotter.ts';
 import { chooseWorkingTrees, type SnapshotterChoice } from './snapshots/working-trees.ts';
 import { openStore, type Store } from './store/open-store.ts';
@@ -23,7 +25,12 @@ export interface CommonOptions {
   readonly onEvent?: Emit | undefined;
   /** How steps get their files: by default, and with `auto`, an overlay mount, or a copy where the kernel mounts none. `$TSBUILD_SNAPSHOTTER` otherwise. */
   readonly snapshotter?: SnapshotterChoice | undefined;
+  /** Whose root the root of steps is; of no account without root, where it is the user's anyway. By default `$TSBUILD_USERNS`, else `host`. */
+  readonly userns?: UserNamespaceChoice | undefined;
 }
+
+/** `auto`: steps are root of ids that nobody of the machine has. `host`: root of a step is the machine's, as is tsbuild. */
+export type UserNamespaceChoice = 'auto' | 'host';
 
 export interface Session extends AsyncDisposable {
   readonly store: Store;
@@ -32,6 +39,8 @@ export interface Session extends AsyncDisposable {
   readonly registry: RegistryClient;
   networks(): NetworkPool;
   cgroups(): CgroupMaker;
+  /** The user namespace of all steps, where their ids are mapped. Throws PRIVILEGE. */
+  userNamespace(): StepUserNamespace | undefined;
   /** What steps work on: what the caller chose, or an overlay where one can be mounted. Tells of a choice that costs time. */
   workingTrees(active: ActiveSnapshot): Promise<'overlay' | 'copy'>;
   readonly platform: Platform;
@@ -51,7 +60,9 @@ export async function openSession(options: CommonOptions): Promise<Session> {
   const registry = lazy(() => openRegistryClient({ signal }));
   let working: Promise<'overlay' | 'copy'> | undefined;
   const openPool = hostFacts().userNamespace === 'own' ? openUserNetworkPool : openNetworkPool;
-  const networks = lazy(() => openPool({ signal, emit }));
+  const mapped = choiceOf(options.userns) === 'auto' && hostFacts().userNamespace === 'initial';
+  const userNamespace = lazy(() => openStepUserNamespace(store.root));
+  const networks = lazy(() => openPool({ signal, emit, ...(mapped ? { owner: () => userNamespace.open().fd } : {}) }));
   return {
     store,
     get snapshots() {
@@ -65,6 +76,7 @@ export async function openSession(options: CommonOptions): Promise<Session> {
     },
     networks: networks.open,
     cgroups: cgroups.open,
+    userNamespace: () => (mapped ? userNamespace.open() : undefined),
     workingTrees: (active) => {
       working ??= chooseWorkingTrees(snapshots.open(), active, { chosen: options.snapshotter, emit });
       return working;
@@ -76,12 +88,19 @@ export async function openSession(options: CommonOptions): Promise<Session> {
       try {
         await networks.opened()?.close();
         await registry.opened()?.close();
+        userNamespace.opened()?.[Symbol.dispose]();
         snapshots.opened()?.[Symbol.dispose]();
       } finally {
         await store[Symbol.asyncDispose]();
       }
     },
   };
+}
+
+/** Throws USAGE where the environment says something else. */
+function choiceOf(chosen = process.env['TSBUILD_USERNS'] || 'host'): UserNamespaceChoice {
+  if (chosen === 'auto' || chosen === 'host') return chosen;
+  throw new TsbuildError('USAGE', `Cannot use the user namespace ${chosen}: TSBUILD_USERNS is auto or host`);
 }
 
 /** Opens at the first call, and tells whether it has. */

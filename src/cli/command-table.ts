@@ -1,6 +1,6 @@
 /** Every command with its flags, as docker spells them. A command's code is loaded when it runs. */
 
-import type { SnapshotterChoice } from '../index.ts';
+import type { SnapshotterChoice, UserNamespaceChoice } from '../index.ts';
 import { PROGRESS_MODES, type ProgressMode } from '../progress/renderer.ts';
 import { type ContainerFlags, containerCommands } from './container-commands.ts';
 import { type DnsFlags, dnsFlags } from './dns-flags.ts';
@@ -41,6 +41,7 @@ export interface Flags extends ResourceFlags, DnsFlags, ContainerFlags {
   readonly network?: string;
   readonly jobs?: string;
   readonly snapshotter?: SnapshotterChoice;
+  readonly userns?: UserNamespaceChoice;
   readonly timeout?: string;
   readonly stepTimeout?: string;
   readonly all?: boolean;
@@ -70,6 +71,13 @@ const ROOT: FlagSpec = { flags: '--root <dir>', description: 'state directory (T
 const SNAPSHOTTER: FlagSpec = {
   ...{ flags: '--snapshotter <kind>', description: 'how each RUN gets its files (TSBUILD_SNAPSHOTTER)' },
   choices: ['auto', 'overlay', 'copy'],
+};
+const USERNS: FlagSpec = {
+  ...{
+    flags: '--userns <mode>',
+    description: 'as root: whose root the root of steps is: nobody (auto), or the machine (host); TSBUILD_USERNS',
+  },
+  choices: ['auto', 'host'],
 };
 const PROGRESS: readonly FlagSpec[] = [
   { flags: '--progress <mode>', description: 'how to show progress', choices: PROGRESS_MODES },
@@ -110,6 +118,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: '--network <mode>', description: 'network of every RUN', choices: ['default', 'none', 'host'] },
       { flags: '--jobs <number>', description: 'most steps at once' },
       SNAPSHOTTER,
+      USERNS,
       { flags: '--timeout <time>', description: 'most time for the build, such as 30m; then its steps are stopped' },
       { flags: '--step-timeout <time>', description: 'most time for each RUN, such as 90s' },
       ...resourceFlags('every RUN'),
@@ -167,7 +176,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     flags: PROGRESS,
     load: () => import('./commands/import.ts'),
   },
-  ...containerCommands(ROOT, resourceFlags('the container')),
+  ...containerCommands(ROOT, [USERNS, ...resourceFlags('the container')]),
   {
     name: 'unshare',
     summary: 'run a command as root of your user namespace, where the files of your images are yours: unshare rm -rf <state directory>',

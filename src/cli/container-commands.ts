@@ -75,12 +75,13 @@ const RUN: readonly FlagSpec[] = [
   { flags: '--init', description: 'accepted for compatibility: a container always has an init', kind: 'hidden' },
 ];
 
-export function containerCommands(root: FlagSpec, resources: readonly FlagSpec[]): readonly CommandSpec[] {
+/** `shared`: flags that `build` has, too, in the words of `run`. */
+export function containerCommands(root: FlagSpec, shared: readonly FlagSpec[]): readonly CommandSpec[] {
   return [
     {
       ...{ name: 'run', summary: 'run a command in a fresh container of an image', operands: '<image> [command...]' },
       flagsEnd: 'first-operand',
-      flags: [...RUN, ...resources, root],
+      flags: [...RUN, ...shared, root],
       load: () => import('./commands/run.ts'),
     },
     {

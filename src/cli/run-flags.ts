@@ -24,7 +24,7 @@ export function runOptions(flags: Flags, env: Environment): Omit<RunOptions, 'na
     rootAccess: flags.readOnly === true ? 'read-only' : undefined,
     publish: (flags.publish ?? []).flatMap(portsOf),
     publishAll: flags.publishAll === true ? 'exposed' : undefined,
-    runtime: flags.runtime,
+    ...{ runtime: flags.runtime, userns: flags.userns },
     pull: flags.pull as RunOptions['pull'],
     platform: [flags.platform ?? []].flat()[0],
     stdin: flags.interactive === true ? 'inherit' : 'empty',

@@ -89,6 +89,7 @@ export function buildResources(
       signal: session.signal,
       networks: session.networks,
       cgroups: session.cgroups,
+      userNamespace: session.userNamespace,
       workingTrees: session.workingTrees,
       deadline: options.deadline,
       contexts,

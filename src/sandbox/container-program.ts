@@ -2,9 +2,10 @@
 import type { Operation } from '../sys/syscall-program.ts';
 import type { ContainerSpec } from './container-spec.ts';
 import { changeMount, ROOT } from './file-operations.ts';
+import { mappedRootOperations } from './mapped-root-operations.ts';
 import { mountOperations } from './mount-operations.ts';
 import { pathOperations } from './proc-path-operations.ts';
-import { emptyStdin, finishOperations, identityOperations, ownStreams, startOperations } from './process-operations.ts';
+import { emptyStdin, finishOperations, identityOperations, networkOperations, ownStreams, startOperations } from './process-operations.ts';
 import { enterRootOperations, rootOperations } from './root-operations.ts';
 import { terminalOperations } from './terminal-operations.ts';
 
@@ -33,8 +34,8 @@ export interface ContainerProgram {
   readonly hasTerminal: boolean;
 }
 
-/** The child's descriptor roles. `netns` is there where the network is private, `terminal` where the command has one. */
-export type InputRole = 'stdin' | 'stdout' | 'stderr' | 'status' | 'init' | 'netns' | 'terminal';
+/** The child's descriptor roles. `netns` is there where the network is private, `terminal` where the command has one, `userns` where ids are mapped. */
+export type InputRole = 'stdin' | 'stdout' | 'stderr' | 'status' | 'init' | 'netns' | 'terminal' | 'userns';
 
 const CLONE_NEWNS = 0x00020000;
 const CLONE_NEWCGROUP = 0x02000000;
@@ -46,9 +47,14 @@ const CLONE_NEWNET = 0x40000000;
 /** The order is runc's where it matters: root, then masks, then seccomp while it is still permitted, then the identity. */
 export function containerProgram(spec: ContainerSpec, inputs: ContainerInputs): ContainerProgram {
   const { cgroups = [] } = inputs;
+  const { userNamespace = { ids: 'all' } } = spec;
+  const opening =
+    'mapped' in userNamespace
+      ? mappedRootOperations(spec, userNamespace.mapped, inputs.stdin)
+      : [...networkOperations(spec), ...rootOperations(spec)];
   const operations = [
     ...startOperations(spec, cgroups),
-    ...rootOperations(spec),
+    ...opening,
     ...spec.mounts.flatMap((mount, index) => mountOperations(mount, { index, resolvConf: inputs.resolvConf, spec })),
     ...pathOperations(spec),
     ...standardStreams(spec, inputs),
@@ -65,10 +71,16 @@ export function containerProgram(spec: ContainerSpec, inputs: ContainerInputs): 
 
 function standardStreams(spec: ContainerSpec, { stdin }: ContainerInputs): Operation[] {
   if (spec.process.terminal !== undefined) return terminalOperations(spec, spec.process.terminal);
-  return [...(stdin === 'empty' ? emptyStdin() : []), ...ownStreams(spec.process.uid, stdin)];
+  return [...(stdin === 'empty' ? emptyStdin() : []), ...(isMapped(spec) ? [] : ownStreams(spec.process.uid, stdin))];
 }
 
 function namespaceFlags(spec: ContainerSpec): number {
+  // The others belong to the step's user namespace, and are made there.
+  if (isMapped(spec)) return CLONE_NEWNS | CLONE_NEWPID;
   const flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWCGROUP;
   return spec.network === 'none' ? flags | CLONE_NEWNET : flags;
+}
+
+function isMapped({ userNamespace }: ContainerSpec): boolean {
+  return userNamespace !== undefined && 'mapped' in userNamespace;
 }

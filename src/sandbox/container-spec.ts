@@ -24,17 +24,28 @@ export interface ContainerSpec {
   readonly network: 'private' | 'none' | 'host';
   /** Of the root file system; mounts have their own. By default `read-write`. */
   readonly rootAccess?: MountAccess;
-  /**
-   * Where tsbuild is root in a user namespace of its own, which the step shares, and not on the machine: no device node can be
-   * made there, and with `one` id no file or process belongs to anybody but root.
-   */
-  readonly userNamespace?: {
-    readonly ids: 'all' | 'one';
-    /** The step sees the /proc that tsbuild sees, since the kernel gives it none of its own. */
-    readonly proc?: 'outer';
-  };
+  /** Where the step's root is not the machine's: no device node can be made there. */
+  readonly userNamespace?: SharedUserNamespace | MappedUserNamespace;
   /** What all its processes together may use; by default no more limits than the caller has. */
   readonly limits?: CgroupLimits;
+}
+
+/** The one that tsbuild itself is in: with `one` id no file or process belongs to anybody but root. */
+export interface SharedUserNamespace {
+  readonly ids: 'all' | 'one';
+  /** The step sees the /proc that tsbuild sees, since the kernel gives it none of its own. */
+  readonly proc?: 'outer';
+}
+
+/** One of steps alone, while tsbuild is the machine's root: their ids from 0 on are the machine's from `mapped.first` on. */
+export interface MappedUserNamespace {
+  readonly ids: 'all';
+  readonly proc?: 'own';
+  readonly mapped: {
+    readonly first: number;
+    /** The directory of the machine that has the root file system and all layers; its files keep the owners that the step sees. */
+    readonly files: string;
+  };
 }
 
 /** An overlay mount; paths are relative to `cwd` so that many layers fit into the 4 KiB of mount options. */

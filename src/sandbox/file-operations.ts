@@ -25,6 +25,7 @@ const FSCONFIG_CMD_CREATE = 6;
 /** MOUNT_ATTR_* of mount_setattr(2) and fsmount(2), by the names of mount(8). */
 const MOUNT_ATTRIBUTES = { ro: 1, nosuid: 2, nodev: 4, noexec: 8, strictatime: 0x20 } as const;
 export type MountAttribute = keyof typeof MOUNT_ATTRIBUTES;
+const MOUNT_ATTR_IDMAP = 0x10_0000;
 
 /** Result names of what is there from the start: see rootOperations. */
 export const ROOT = { result: 'root' } as const;
@@ -101,6 +102,8 @@ interface CloneSource {
   readonly attributes: readonly MountAttribute[];
   /** Attributes of what is cloned that the clone does not have. */
   readonly without?: readonly MountAttribute[];
+  /** Owners of its files are seen as the ids of this user namespace: its descriptor, by number. */
+  readonly idMap?: number | undefined;
   readonly as: string;
   readonly subject: string;
   /** Left out where this result is missing. */
@@ -108,7 +111,7 @@ interface CloneSource {
 }
 
 /** A second mount of something that is mounted, attached nowhere yet, with more attributes. open_tree(2), mount_setattr(2) */
-export function cloneMount({ dir, path, tree, attributes, without = [], as, subject, needs }: CloneSource): Operation[] {
+export function cloneMount({ dir, path, tree, attributes, without = [], idMap, as, subject, needs }: CloneSource): Operation[] {
   const recursive = tree === 'with mounts below' ? AT_RECURSIVE : 0;
   return [
     {
@@ -118,23 +121,25 @@ export function cloneMount({ dir, path, tree, attributes, without = [], as, subj
       as,
       ...(needs === undefined ? {} : { needs }),
     },
-    changeMount({ result: as }, { attributes, without, recursive, subject: `${subject} (${attributes.join(',')})` }),
+    changeMount({ result: as }, { attributes, without, idMap, recursive, subject: `${subject} (${described(attributes, idMap)})` }),
   ];
 }
 
 interface MountChange {
   readonly attributes?: readonly MountAttribute[];
   readonly without?: readonly MountAttribute[];
+  readonly idMap?: number | undefined;
   /** AT_RECURSIVE or 0. */
   readonly recursive?: number;
   readonly subject: string;
 }
 
 /** Other attributes for a mount, by a descriptor of its root. mount_setattr(2) */
-export function changeMount(mount: Argument, { attributes = [], without = [], recursive = 0, subject }: MountChange): Operation {
+export function changeMount(mount: Argument, { attributes = [], without = [], idMap, recursive = 0, subject }: MountChange): Operation {
   const change = Buffer.alloc(32);
-  change.writeBigUInt64LE(BigInt(attributeFlags(attributes)), 0);
+  change.writeBigUInt64LE(BigInt(attributeFlags(attributes) | (idMap === undefined ? 0 : MOUNT_ATTR_IDMAP)), 0);
   change.writeBigUInt64LE(BigInt(attributeFlags(without)), 8);
+  change.writeBigUInt64LE(BigInt(idMap ?? 0), 24);
   return {
     syscall: 'mount_setattr',
     arguments: [mount, { text: '' }, AT_EMPTY_PATH | recursive, { bytes: change.toString('base64') }, change.length],
@@ -174,6 +179,10 @@ export function makeNode(dir: Argument, name: string, { mode, device }: { mode: 
 
 export function makeLink(target: string, dir: Argument, name: string): Operation {
   return { syscall: 'symlinkat', arguments: [{ text: target }, dir, { text: name }], subject: `${name} -> ${target} for the container` };
+}
+
+function described(attributes: readonly MountAttribute[], idMap: number | undefined): string {
+  return [...attributes, ...(idMap === undefined ? [] : ['idmap'])].join(',');
 }
 
 function attributeFlags(attributes: readonly MountAttribute[]): number {

@@ -4,6 +4,7 @@
  */
 import { spawn } from 'node:child_process';
 import { closeSync } from 'node:fs';
+import { TsbuildError } from '../errors.ts';
 import { makeMemoryFile } from '../sys/pipe.ts';
 import { pidfdOpen, pidfdSendSignal } from '../sys/process.ts';
 import type { ContainerProgram } from './container-program.ts';
@@ -14,6 +15,16 @@ import type { Launch, LaunchInputs } from './launcher.ts';
 const ROLES = ['stdin', 'stdout', 'stderr', 'program', 'status', 'init', 'netns', 'terminal'] as const;
 
 export function launchByHelper(program: ContainerProgram, inputs: LaunchInputs): Launch {
+  // setns(2): a process of many threads, as node is, can enter no user namespace.
+  if (inputs.has('userns')) {
+    throw new TsbuildError(
+      'UNSUPPORTED_KERNEL',
+      'Cannot map the ids of steps: this machine cannot run the machine code that enters a user namespace',
+      {
+        hint: 'Leave --userns=auto out.',
+      },
+    );
+  }
   const file = makeMemoryFile('tsbuild-program', Buffer.from(JSON.stringify(program)));
   const stdio = ROLES.map((role) => (role === 'program' ? file : (inputs.get(role) ?? 'ignore')));
   try {

@@ -5,7 +5,7 @@ import { unreachable } from '../errors.ts';
 import { packDevice } from '../sys/device-number.ts';
 import type { Argument, Operation } from '../sys/syscall-program.ts';
 import type { ContainerSpec, DeviceNode, FileOwner, MountAccess, MountSpec, TargetToMake } from './container-spec.ts';
-import { deviceOperations } from './device-operations.ts';
+import { deviceSource } from './device-operations.ts';
 import {
   AT_FDCWD,
   attach,
@@ -50,11 +50,52 @@ export function mountOperations(mount: MountSpec, context: MountContext): Operat
   return [...(mount.make === undefined ? [] : targetOperations(mount.target, mount.make, as)), ...kindOperations(mount, context, as)];
 }
 
-function kindOperations(mount: MountSpec, context: MountContext, as: string): Operation[] {
+/** How files of the machine are shown: their owners are those of this user namespace, but those of one directory, which are that already. */
+export interface MountMap {
+  /** A descriptor's number. */
+  readonly idMap: number;
+  readonly mappedFiles: string;
+  /** The machine's number of the step's root. */
+  readonly first: number;
+}
+
+/** What takes the machine's root of a mount: a detached one named `as`. None for what the step's own root mounts. */
+export function sourceOperations(
+  mount: MountSpec,
+  as: string,
+  { spec, map }: { readonly spec: MountContext['spec']; readonly map?: MountMap },
+): Operation[] {
   switch (mount.kind) {
     case 'proc':
-      if (context.spec.userNamespace?.proc === 'outer') return outerProc(mount.target, as);
-      return fileSystem(mount.target, { type: 'proc', attributes: ['nosuid', 'nodev', 'noexec'], as });
+      return newFileSystem({ type: 'proc', attributes: ['nosuid', 'nodev', 'noexec'], as });
+    case 'bind':
+      return bindSource(mount, as, map);
+    case 'layers':
+      return partOf(mount, { root: { result: layersName(as) }, what: 'layers', as });
+    case 'file':
+      return fileSource(mount, { as, tree: 'this mount', attributes: ['ro', 'noexec'], map });
+    case 'device':
+      return deviceSource(mount, as, { spec, first: map?.first ?? 0, isMade: map !== undefined || spec.userNamespace === undefined });
+    default:
+      return [];
+  }
+}
+
+/** Where a detached mount goes. */
+function place({ kind, target }: MountSpec, as: string): Operation[] {
+  const links = kind === 'proc' ? 'refuse' : 'follow';
+  return [
+    openTarget({ path: target, links, as: `${as}.place`, why: `for ${kind}` }),
+    attach(as, { result: `${as}.place` }, `${kind} on ${target} in the container`),
+  ];
+}
+
+function kindOperations(mount: MountSpec, context: MountContext, as: string): Operation[] {
+  const { userNamespace = { ids: 'all' } } = context.spec;
+  switch (mount.kind) {
+    case 'proc':
+      if (userNamespace.proc === 'outer') return outerProc(mount.target, as);
+      return 'mapped' in userNamespace ? place(mount, as) : [...sourceOperations(mount, as, context), ...place(mount, as)];
     case 'mqueue':
       return fileSystem(mount.target, { type: mount.kind, attributes: ['nosuid', 'nodev', 'noexec'], as });
     case 'sysfs':
@@ -67,17 +108,14 @@ function kindOperations(mount: MountSpec, context: MountContext, as: string): Op
         as,
       });
     case 'dev':
-      return devOperations(mount, as, context.spec.userNamespace?.ids ?? 'all');
+      return devOperations(mount, as, userNamespace.ids);
     case 'tmpfs':
       return tmpfsOperations(mount, as);
     case 'bind':
-      return bindOperations(mount, as);
     case 'layers':
-      return layersOperations(mount, as);
     case 'device':
-      return deviceOperations(mount, context.spec, as);
     case 'file':
-      return clone(mount, { as, tree: 'this mount', attributes: ['ro', 'noexec'] });
+      return 'mapped' in userNamespace ? place(mount, as) : [...sourceOperations(mount, as, context), ...place(mount, as)];
     case 'text':
       return contentOperations(
         { target: mount.target, bytes: Buffer.from(mount.text), owner: rootFile(mount.mode ?? 0o644), execute: 'never' },
@@ -214,19 +252,24 @@ function tmpfsOperations({ target, bytes, mode, access, execute }: Extract<Mount
   ];
 }
 
-interface CloneOptions {
+interface FileSource {
   readonly as: string;
   readonly tree: 'this mount' | 'with mounts below';
   readonly attributes: readonly MountAttribute[];
+  readonly map: MountMap | undefined;
 }
 
-function clone({ target, hostPath }: { target: string; hostPath: string }, { as, tree, attributes }: CloneOptions): Operation[] {
-  const subject = `${hostPath} on ${target} in the container`;
-  return [
-    openTarget({ path: target, links: 'follow', as: `${as}.place`, why: `for ${hostPath}` }),
-    ...cloneMount({ dir: AT_FDCWD, path: hostPath, tree, attributes: [...attributes, 'nosuid', 'nodev'], as, subject }),
-    attach(as, { result: `${as}.place` }, subject),
-  ];
+function fileSource({ hostPath }: { readonly hostPath: string }, { as, tree, attributes, map }: FileSource): Operation[] {
+  const idMap = idMapOf(hostPath, map);
+  return cloneMount({
+    ...{ dir: AT_FDCWD, path: hostPath, tree, attributes: [...attributes, 'nosuid', 'nodev'], as, subject: hostPath },
+    idMap,
+  });
+}
+
+/** A mount that is mapped already stays so when it is cloned, and takes no other map. */
+function idMapOf(hostPath: string, map: MountMap | undefined): number | undefined {
+  return map === undefined || hostPath.startsWith(`${map.mappedFiles}/`) ? undefined : map.idMap;
 }
 
 /** Where a mount is made inside another one: made component by component, by descriptors, as nobody else has made it meanwhile. */
@@ -249,38 +292,34 @@ function readOnly(access: MountAccess | undefined): MountAttribute[] {
   return access === 'read-only' ? ['ro'] : [];
 }
 
-function bindOperations(mount: Extract<MountSpec, { kind: 'bind' }>, as: string): Operation[] {
-  const { target, hostPath, source, access, execute } = mount;
+function bindSource(mount: Extract<MountSpec, { kind: 'bind' }>, as: string, map: MountMap | undefined): Operation[] {
+  const { hostPath, source, access, execute } = mount;
   const attributes = [...readOnly(access), ...(execute === 'never' ? (['noexec'] as const) : [])];
-  if (source === undefined) return clone(mount, { as, tree: 'with mounts below', attributes });
-  const from = { result: `${as}.from` };
+  if (source === undefined) return fileSource(mount, { as, tree: 'with mounts below', attributes, map });
+  const root = { result: `${as}.from` };
   return [
-    { syscall: 'openat', arguments: [AT_FDCWD, { text: hostPath }, O_PATH_CLOEXEC], subject: `${hostPath} (O_PATH)`, as: from.result },
-    ...partOperations({ target, root: from, source, access, what: hostPath }, as),
+    { syscall: 'openat', arguments: [AT_FDCWD, { text: hostPath }, O_PATH_CLOEXEC], subject: `${hostPath} (O_PATH)`, as: root.result },
+    ...partOf({ source, access }, { root, what: hostPath, as, idMap: idMapOf(hostPath, map) }),
   ];
 }
 
-/** The stack itself is mounted with the root file system (root-operations.ts), out of sight. */
-function layersOperations({ target, source, access }: Extract<MountSpec, { kind: 'layers' }>, as: string): Operation[] {
-  return partOperations({ target, root: { result: layersName(as) }, source, access, what: 'layers' }, as);
-}
-
-interface Part {
-  readonly target: string;
+interface Whole {
   readonly root: Argument;
-  readonly source: string;
-  readonly access: MountAccess;
   readonly what: string;
+  readonly as: string;
+  readonly idMap?: number | undefined;
 }
 
-function partOperations({ target, root, source, access, what }: Part, as: string): Operation[] {
-  const subject = `${source} of ${what} on ${target} in the container`;
+/** What is at `source` in a tree; that of layers is mounted with the root file system (root-operations.ts), out of sight. */
+function partOf(
+  { source, access }: { readonly source: string; readonly access: MountAccess },
+  { root, what, as, idMap }: Whole,
+): Operation[] {
+  const subject = `${source} of ${what}`;
   const attributes = [...readOnly(access), 'nosuid', 'nodev'] as const;
   return [
-    openIn(root, source, { links: 'follow', as: `${as}.source`, subject: `${source} of ${what}` }),
-    openTarget({ path: target, links: 'follow', as: `${as}.place`, why: `for ${source} of ${what}` }),
-    ...cloneMount({ dir: { result: `${as}.source` }, path: '', tree: 'this mount', attributes, as, subject }),
-    attach(as, { result: `${as}.place` }, subject),
+    openIn(root, source, { links: 'follow', as: `${as}.source`, subject }),
+    ...cloneMount({ dir: { result: `${as}.source` }, path: '', tree: 'this mount', attributes, idMap, as, subject }),
   ];
 }
 

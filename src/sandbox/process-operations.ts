@@ -40,18 +40,31 @@ const KEEP_GROUP = -1;
 const ENOSYS = 38;
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-/** First of all: die with tsbuild, be in the step's control groups (files to write to), hold nothing of the caller's beyond the exec, and move to the step's network. */
-export function startOperations({ network, process }: ContainerSpec, cgroups: readonly string[]): Operation[] {
-  const others = ['init', ...(network === 'private' ? ['netns'] : []), ...(process.terminal === undefined ? [] : ['terminal'])];
+/** First of all: die with tsbuild, be in the step's control groups (files to write to), hold nothing of the caller's beyond the exec. */
+export function startOperations(
+  { network, process, userNamespace = { ids: 'all' } }: ContainerSpec,
+  cgroups: readonly string[],
+): Operation[] {
+  const isMapped = 'mapped' in userNamespace;
+  const others = [
+    'init',
+    ...(network === 'private' ? ['netns'] : []),
+    ...(process.terminal === undefined ? [] : ['terminal']),
+    ...(isMapped ? ['userns'] : []),
+  ];
   return [
     dieWithParent(),
     ...cgroups.flatMap(joinCgroup),
-    ...(cgroups.length === 0 ? [] : [ownCgroupNamespace()]),
+    ...(cgroups.length === 0 || isMapped ? [] : [ownCgroupNamespace()]),
     { syscall: 'umask', arguments: [0], subject: '0' },
     { syscall: 'setsid', arguments: [], subject: 'of PID 1' },
     ...descriptorOperations(others),
-    ...(network === 'private' ? [joinNetwork()] : network === 'none' ? loopbackUp() : []),
   ];
+}
+
+/** Moves to the step's network, where it has one of its own. */
+export function networkOperations({ network }: Pick<ContainerSpec, 'network'>): Operation[] {
+  return network === 'private' ? [joinNetwork()] : network === 'none' ? loopbackUp() : [];
 }
 
 /** Who the process is. seccomp comes first: without no_new_privs it takes CAP_SYS_ADMIN, and setuid programs must go on working. */

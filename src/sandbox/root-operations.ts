@@ -41,10 +41,13 @@ export const DEVICES: readonly (readonly [name: string, device: number])[] = [
 
 /**
  * Mounts the root file system, names its descriptor `root`, and makes `scratch`: a tmpfs below the root mount, which goes away
- * with the old tree, so that only what is cloned out of it is ever seen in the container. Unless `devices` says otherwise, everything is nodev,
+ * with the old tree, so that only what is cloned out of it is ever seen in the container. `before` comes as soon as no mount is seen outside. Unless `devices` says otherwise, everything is nodev,
  * stricter than Docker's device cgroup: a device node that a step makes cannot be opened.
  */
-export function rootOperations(spec: Pick<ContainerSpec, 'rootfs' | 'mounts' | 'devices' | 'userNamespace'>): Operation[] {
+export function rootOperations(
+  spec: Pick<ContainerSpec, 'rootfs' | 'mounts' | 'devices' | 'userNamespace'>,
+  before: readonly Operation[] = [],
+): Operation[] {
   const { rootfs, mounts, devices } = spec;
   const host: Host = spec.userNamespace === undefined ? 'own machine' : 'user namespace';
   const stacks = mounts.flatMap((mount, index) => (mount.kind === 'layers' ? [{ stack: mount.layers, as: `mount${index}` }] : []));
@@ -56,6 +59,7 @@ export function rootOperations(spec: Pick<ContainerSpec, 'rootfs' | 'mounts' | '
   const root = rootOf(rootfs, stacks, host);
   return [
     makePrivate,
+    ...before,
     ...root,
     ...(devices === 'any' ? [changeMount(ROOT, { without: ['nodev'], subject: 'the root file system (device nodes)' })] : []),
   ];
@@ -63,7 +67,7 @@ export function rootOperations(spec: Pick<ContainerSpec, 'rootfs' | 'mounts' | '
 
 function rootOf(rootfs: ContainerSpec['rootfs'], stacks: readonly Stack[], host: Host): Operation[] {
   if ('directory' in rootfs) return directoryRoot(rootfs.directory, stacks, host);
-  if ('machine' in rootfs) return [...scratchAt(rootfs.scratch, host), openHere('/', ROOT.result)];
+  if ('machine' in rootfs) return [...scratchAt(rootfs.scratch, nodesOf(host)), openHere('/', ROOT.result)];
   return overlayRoot(rootfs, stacks, host);
 }
 
@@ -86,7 +90,7 @@ function overlayRoot(rootfs: OverlayRootfs, stacks: readonly Stack[], host: Host
   if (rootfs.lower.length === 0) return directoryRoot(`${rootfs.cwd}/${rootfs.upper}`, stacks, host);
   return [
     goTo(rootfs.cwd),
-    ...scratchAt(rootfs.merged, host),
+    ...scratchAt(rootfs.merged, nodesOf(host)),
     ...stacks.flatMap((stack) => stackOperations(stack, `${rootfs.cwd}/${rootfs.merged}`, host)),
     ...(stacks.length === 0 ? [] : [goTo(rootfs.cwd)]),
     ...mountOverlay({ ...rootfs, host }, rootfs.merged, 'overlay'),
@@ -186,7 +190,7 @@ function stackOperations({ stack, as }: Stack, scratch: string, host: Host): Ope
 function directoryRoot(directory: string, stacks: readonly Stack[], host: Host): Operation[] {
   return [
     ...cloneMount({ dir: AT_FDCWD, path: directory, tree: 'this mount', attributes: ['nodev'], as: 'tree', subject: directory }),
-    ...scratchAt(directory, host),
+    ...scratchAt(directory, nodesOf(host)),
     ...stacks.flatMap((stack) => stackOperations(stack, directory, host)),
     openHere(directory, 'scratch.top'),
     attach('tree', { result: 'scratch.top' }, directory),
@@ -194,15 +198,20 @@ function directoryRoot(directory: string, stacks: readonly Stack[], host: Host):
   ];
 }
 
-function scratchAt(path: string, host: Host): Operation[] {
+/** How a device node comes to be in the scratch directory. */
+type MakeNode = (name: string, device: number) => readonly Operation[];
+
+function nodesOf(host: Host): MakeNode {
+  return host === 'user namespace' ? nodeOfMachine : (name, device) => [makeNode(SCRATCH, name, { mode: S_IFCHR | 0o666, device })];
+}
+
+export function scratchAt(path: string, nodeOf: MakeNode): Operation[] {
   return [
     ...newFileSystem({ type: 'tmpfs', options: [['mode', '0755']], attributes: ['nosuid', 'noexec'], as: SCRATCH.result }),
     openHere(path, 'scratch.place'),
     attach(SCRATCH.result, { result: 'scratch.place' }, path),
     makeDirectory(SCRATCH, 'empty', 0o555),
-    ...DEVICES.flatMap(([name, device]) =>
-      host === 'own machine' ? [makeNode(SCRATCH, name, { mode: S_IFCHR | 0o666, device })] : nodeOfMachine(name),
-    ),
+    ...DEVICES.flatMap(([name, device]) => nodeOf(name, device)),
   ];
 }
 
@@ -217,6 +226,6 @@ function nodeOfMachine(name: string): Operation[] {
   ];
 }
 
-function openHere(path: string, as: string): Operation {
+export function openHere(path: string, as: string): Operation {
   return { syscall: 'openat', arguments: [AT_FDCWD, { text: path }, O_PATH_CLOEXEC], subject: `${path} (O_PATH)`, as };
 }

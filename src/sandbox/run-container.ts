@@ -44,6 +44,8 @@ export interface ContainerIo {
   readonly cgroups?: CgroupMaker;
   /** /etc/resolv.conf for the host's network; a private one brings its own. */
   readonly resolvConf?: string;
+  /** The user namespace that the spec's mapped ids are of: a descriptor. */
+  readonly userNamespace?: number | undefined;
   /** Called as soon as the container is being made, with the way to reach its command. */
   onStart?(command: RunningCommand): void;
   /** Called when the command itself has been executed; never where it cannot be. */
@@ -68,6 +70,7 @@ const DRAIN_MS = 1000;
 const EPERM = 1;
 const ENOENT = 2;
 const E2BIG = 7;
+const EINVAL = 22;
 const ENOSYS = 38;
 
 /**
@@ -131,6 +134,7 @@ async function launchAndWait({ program, launcher, network }: Start, io: Containe
   try {
     const inputs = new Map<string, number>([...stdio.inputs, ['status', status.theirs], ['init', initExecutable()]]);
     if (network !== undefined) inputs.set('netns', network.netnsFd);
+    if (io.userNamespace !== undefined) inputs.set('userns', io.userNamespace);
     launch = launcher(program, inputs);
     io.signal.addEventListener('abort', onAbort, { once: true });
     stdio.releaseInputs();
@@ -235,6 +239,11 @@ function notStarted({ process }: ContainerSpec, errno: number): TsbuildError {
 function operationFailed(operation: Operation | undefined, errno: number): TsbuildError {
   if (operation === undefined) return cloneError(errno, 0);
   const cause = new SyscallError(operation.syscall, operation.subject, errnoName(errno));
+  if (errno === EINVAL && operation.syscall === 'mount_setattr' && operation.subject.endsWith('idmap)')) {
+    const message = `Cannot map the ids of a step: the file system of ${operation.subject} shows no files under other owners`;
+    const hint = 'Use ext4, xfs or btrfs (Linux 5.19 or later), or leave --userns=auto out.';
+    return new TsbuildError('UNSUPPORTED_KERNEL', message, { hint, cause });
+  }
   if (errno === EPERM && isFiltered()) {
     const message = `Cannot isolate a RUN step: ${operation.syscall} is refused (${operation.subject}), as seccomp profiles of containers do`;
     return new TsbuildError('PRIVILEGE', message, { hint: CONTAINER_HINT, cause });

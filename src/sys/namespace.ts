@@ -1,10 +1,19 @@
 /** A network namespace that nothing names and no process is in: network_namespaces(7). */
 import { closeSync, openSync } from 'node:fs';
 import { SyscallError, TsbuildError } from '../errors.ts';
+import { receiveMessage } from './descriptor-passing.ts';
 import { errnoName, invoke } from './errno.ts';
 import { bind } from './libc.ts';
+import { AT_FDCWD } from './open.ts';
+import { makeSocketPair } from './pipe.ts';
+import { reapPidfd } from './process.ts';
+import type { Operation } from './syscall-program.ts';
+import { cloneProgram } from './syscall-program-engine.ts';
 
+const CLONE_NEWUSER = 0x10000000;
 const CLONE_NEWNET = 0x40000000;
+const O_CLOEXEC = 0o2000000;
+const MESSAGE_BYTES = 12;
 const EPERM = 1;
 
 const unshare = bind('int unshare(int flags)');
@@ -35,6 +44,46 @@ export function makeNetworkNamespace<T>(inside: () => T): { fd: number; result: 
     }
   } finally {
     closeSync(home);
+  }
+}
+
+/** The same, of a network namespace that belongs to a user namespace: what is root there is root of this network. */
+export function makeNetworkNamespaceOf<T>(userNamespace: number, inside: () => T): { fd: number; result: T } {
+  const fd = makeIn(userNamespace);
+  try {
+    const result = inNetworkNamespace(fd, () => ({ it: inside() }));
+    if (result === undefined) throw refused('EPERM');
+    return { fd, result: result.it };
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+/** Namespaces belong to the user namespace of their maker; a process of many threads cannot enter one. So a child does, and sends what it made. */
+function makeIn(userNamespace: number): number {
+  const { ours, theirs } = makeSocketPair();
+  try {
+    const program: Operation[] = [
+      { syscall: 'setns', arguments: [{ input: 'userns' }, CLONE_NEWUSER], subject: 'the user namespace' },
+      { syscall: 'unshare', arguments: [CLONE_NEWNET], subject: 'the network namespace (CLONE_NEWNET)' },
+      { syscall: 'openat', arguments: [AT_FDCWD, { text: '/proc/thread-self/ns/net' }, O_CLOEXEC], subject: 'itself', as: 'made' },
+      // A message names its descriptor by number.
+      { syscall: 'dup3', arguments: [{ result: 'made' }, 0, 0], subject: 'the network namespace to 0' },
+      { syscall: 'sendmsg', arguments: [{ input: 'socket' }, { descriptor: 0 }, 0], subject: 'the network namespace' },
+    ];
+    const inputs = new Map([
+      ['userns', userNamespace],
+      ['socket', theirs],
+    ]);
+    reapPidfd(cloneProgram(program, { namespaces: 0, mode: 'share-memory', inputs, statusFd: theirs }));
+    const { bytes, descriptor } = receiveMessage(ours, MESSAGE_BYTES);
+    if (descriptor !== undefined) return descriptor;
+    const failed = program[bytes.readInt32LE(4)];
+    throw new SyscallError(failed?.syscall ?? 'clone3', failed?.subject ?? 'a process', errnoName(bytes.readInt32LE(8)));
+  } finally {
+    closeSync(ours);
+    closeSync(theirs);
   }
 }
 

@@ -5,6 +5,7 @@ import { errnoName } from './errno.ts';
 import { koffi } from './libc.ts';
 import { Memory } from './memory.ts';
 import { MACHINE_CODE } from './native/machine-code.ts';
+import { dumpable, setDumpable } from './process.ts';
 import { encodeProgram, type Operation } from './syscall-program.ts';
 import type { Architecture } from './syscall-program-numbers.ts';
 
@@ -41,7 +42,11 @@ let prototype: TypeObject | undefined;
 export function cloneProgram(program: readonly Operation[], options: CloneOptions): number {
   const architecture = process.arch as Architecture;
   using arena = arenaFor(program, options, architecture);
+  // A child that shares our memory may become another user, and the kernel then marks that memory as not to be traced; which is
+  // right while they share it, and nobody's business afterwards. capabilities(7), ptrace(2)
+  const before = dumpable();
   const pid = Number(koffi().call(entry(), launchPrototype(), arena.address));
+  if (before === 1 && dumpable() !== 1) setDumpable(before);
   if (pid < 0) throw cloneError(-pid, options.namespaces);
   return arena.read(PIDFD_OFFSET, 4).readInt32LE(0);
 }

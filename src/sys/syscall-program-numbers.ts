@@ -36,6 +36,8 @@ const NUMBERS = {
   seccomp: [317, 277],
   sendmsg: [46, 211],
   setdomainname: [171, 162],
+  setfsgid: [123, 152],
+  setfsuid: [122, 151],
   setgroups: [116, 159],
   sethostname: [170, 161],
   setns: [308, 268],

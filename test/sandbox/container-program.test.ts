@@ -53,6 +53,34 @@ describe('containerProgram', () => {
     }
   });
 
+  it('enters a user namespace of mapped ids when all is mounted that takes the machine’s root, and makes the others there', () => {
+    const bind = { kind: 'bind', target: '/c', hostPath: '/cache', access: 'read-write' } as const;
+    const mapped = {
+      ...SPEC,
+      mounts: [...SPEC.mounts, bind],
+      userNamespace: { ids: 'all', mapped: { first: 5000, files: '/state' } },
+    } as const;
+    const program = containerProgram(mapped, INPUTS);
+    assert.equal(program.namespaces, 0x20020000); // CLONE_NEWPID | CLONE_NEWNS
+    const lines = order(mapped);
+    const entered = position(/^setns the user namespace/, lines);
+    assert.ok(position(/^mount overlay/, lines) < entered && position(/^open_tree \/cache/, lines) < entered);
+    assert.ok(position(/^fsopen proc/, lines) < entered && position(/^fchown descriptor 1 to 6000:6001/, lines) < entered);
+    assert.ok(position(/^setfsuid 5000/, lines) < position(/^mount overlay/, lines));
+    const later = lines.slice(entered + 1);
+    assert.deepEqual(
+      later.slice(1, 4).map((line) => line.split(' ')[0]),
+      ['setresgid', 'setresuid', 'unshare'],
+    );
+    assert.ok(position(/^setns the network namespace/, later) > 3 && position(/^pivot_root/, later) > 3);
+    assert.equal(position(/^(open_tree|openat2?) \/(cache|state)/, later), -1, 'no path of the machine is used any more');
+    const maps = program.operations.filter(({ syscall, subject }) => syscall === 'mount_setattr' && subject.endsWith('idmap)'));
+    assert.deepEqual(
+      maps.map(({ subject }) => subject.split(' ')[0]),
+      ['/state', '/cache'],
+    );
+  });
+
   it('has a session of its own, and no ambient capability', () => {
     const { operations } = containerProgram(SPEC, INPUTS);
     assert.equal(operations.filter(({ syscall }) => syscall === 'setsid').length, 1);

@@ -2,7 +2,7 @@
 
 import { existsSync, readFileSync } from 'node:fs';
 import { TsbuildError } from '../../errors.ts';
-import { DEFAULT_HOSTNAME, defaultMounts, sandboxLimits } from '../../sandbox/container-defaults.ts';
+import { DEFAULT_HOSTNAME, defaultMounts, type HostFacts, sandboxLimits } from '../../sandbox/container-defaults.ts';
 import type { ContainerSpec, MountSpec, ProcessSpec, TerminalSize } from '../../sandbox/container-spec.ts';
 import { hostFacts } from '../../sandbox/host-facts.ts';
 import { insecureLimits, insecureMounts } from '../../sandbox/insecure.ts';
@@ -57,7 +57,7 @@ export interface ContainerCommand {
   onStarted?: ContainerIo['onStarted'];
 }
 
-export type RunningResources = Pick<BuildResources, 'snapshots' | 'networks' | 'cgroups' | 'signal' | 'workingTrees'>;
+export type RunningResources = Pick<BuildResources, 'snapshots' | 'networks' | 'cgroups' | 'userNamespace' | 'signal' | 'workingTrees'>;
 
 /** Runs the command to its end. What it changed stays in the snapshot; mount targets that were made for it do not. */
 export async function inContainer(resources: RunningResources, active: ActiveSnapshot, command: ContainerCommand): Promise<ContainerExit> {
@@ -82,7 +82,7 @@ export function prepareContainer(
   { command, tree }: { readonly command: ContainerCommand; readonly tree: FileTree },
 ): { spec: ContainerSpec; targets: PlacedMounts['targets'] } {
   refuseNul(command);
-  const { mounts, targets } = placeMounts(tree, stepMounts(command));
+  const { mounts, targets } = placeMounts(tree, stepMounts(command, factsFor(resources)));
   return { spec: containerSpec(resources, active, { command, mounts, tree }), targets };
 }
 
@@ -97,6 +97,7 @@ export function containerIo(resources: RunningResources, command: ContainerComma
   const resolvConf = command.network === 'host' ? withDns(hostResolvConf(), dns) : '';
   return {
     ...{ stdin, resizes, onOutput, signal, networks: { take }, cgroups: resources.cgroups(), resolvConf },
+    userNamespace: resources.userNamespace()?.fd,
     ...(onStart === undefined ? {} : { onStart }),
     ...(onStarted === undefined ? {} : { onStarted }),
   };
@@ -127,11 +128,17 @@ function hostResolvConf(): string {
   return existsSync('/etc/resolv.conf') ? readFileSync('/etc/resolv.conf', 'utf8') : '';
 }
 
-function stepMounts({ addHosts, hostname = DEFAULT_HOSTNAME, limits, network, security, mounts = [] }: ContainerCommand): MountSpec[] {
+/** A step with ids of its own is in the place of an ordinary user's. */
+function factsFor({ userNamespace }: RunningResources): HostFacts {
+  return userNamespace() === undefined ? hostFacts() : { ...hostFacts(), userNamespace: 'own' };
+}
+
+function stepMounts(command: ContainerCommand, facts: HostFacts): MountSpec[] {
+  const { addHosts, hostname = DEFAULT_HOSTNAME, limits, network, security, mounts = [] } = command;
   const hosts: MountSpec = { kind: 'text', target: '/etc/hosts', text: hostsFile(hostname, addHosts) };
   const resolver: MountSpec[] = network === 'none' ? [] : [{ kind: 'resolver', target: '/etc/resolv.conf' }];
   const shm = limits?.shmBytes === undefined ? {} : { shmBytes: limits.shmBytes };
-  const kernel = security === 'insecure' ? insecureMounts(hostFacts(), shm) : defaultMounts(hostFacts(), shm);
+  const kernel = security === 'insecure' ? insecureMounts(facts, shm) : defaultMounts(facts, shm);
   // /proc and /sys come last: no path of a mount, whatever links lie in it, leads into them before they are there.
   const [early, late] = [kernel.filter(({ target }) => /^\/dev\b/.test(target)), kernel.filter(({ target }) => !/^\/dev\b/.test(target))];
   return [...early, ...[hosts, ...resolver, ...mounts].toSorted((a, b) => depthOf(a) - depthOf(b)), ...late];
@@ -148,7 +155,9 @@ interface SpecParts {
   readonly tree: FileTree;
 }
 
-function containerSpec({ snapshots }: RunningResources, active: ActiveSnapshot, { command, mounts, tree }: SpecParts): ContainerSpec {
+function containerSpec(resources: RunningResources, active: ActiveSnapshot, { command, mounts, tree }: SpecParts): ContainerSpec {
+  const { snapshots } = resources;
+  const facts = factsFor(resources);
   const { uid, gid, groups, home } = lookUpUser(tree, command.user);
   const env = command.env.some((text) => text.startsWith('HOME=')) ? command.env : [...command.env, `HOME=${home}`];
   const { moreGroups = [] } = command;
@@ -156,6 +165,7 @@ function containerSpec({ snapshots }: RunningResources, active: ActiveSnapshot, 
     const missing = missingIds('a process', { uid, gid: each });
     if (missing !== undefined) throw missing;
   }
+  const userNamespace = mappedNamespace(resources, Math.max(uid, ...groups, ...moreGroups));
   const { rlimits } = stepRlimits(command.limits?.ulimits ?? [], command.core ?? 'caller');
   return {
     rootfs: snapshots.overlay(active),
@@ -165,11 +175,26 @@ function containerSpec({ snapshots }: RunningResources, active: ActiveSnapshot, 
       groups: [...new Set([...groups, ...moreGroups])],
     },
     hostname: command.hostname ?? DEFAULT_HOSTNAME,
-    ...(command.security === 'insecure' ? insecureLimits(hostFacts()) : sandboxLimits(hostFacts())),
+    ...(command.security === 'insecure' ? insecureLimits(facts) : sandboxLimits(facts)),
+    ...userNamespace,
     ...command.isolation,
     network: command.network,
     ...(command.limits === undefined ? {} : { limits: command.limits.cgroup }),
   };
+}
+
+/** Throws PRIVILEGE where an id of the command is none of the step's. */
+function mappedNamespace({ snapshots, userNamespace }: RunningResources, highest: number): Pick<ContainerSpec, 'userNamespace'> {
+  const own = userNamespace();
+  if (own === undefined) return {};
+  if (highest < own.count) return { userNamespace: { ids: 'all', mapped: { first: own.first, files: snapshots.directory } } };
+  throw new TsbuildError(
+    'PRIVILEGE',
+    `Cannot run as the user or group ${highest}: with --userns=auto, steps have the ids 0 to ${own.count - 1}`,
+    {
+      hint: 'Choose a smaller number, or leave --userns=auto out.',
+    },
+  );
 }
 
 function processOptions({ newPrivileges, terminal }: ContainerCommand): Pick<ProcessSpec, 'newPrivileges' | 'terminal'> {

@@ -26,7 +26,7 @@ export async function bundleContainer(
   { command, directory }: { readonly command: ContainerCommand; readonly directory: string },
 ): Promise<void> {
   using tree = resources.snapshots.activeTree(active);
-  const { spec } = prepareContainer(resources, active, { command, tree });
+  const { spec } = prepareContainer(withoutMap(resources), active, { command, tree });
   await writeRoot(tree, directory, resources.signal);
   writeBundle(directory, spec, {
     network: 'own',
@@ -42,7 +42,7 @@ export async function inRuntime(
   { command, program }: { readonly command: ContainerCommand; readonly program: string },
 ): Promise<ContainerExit> {
   using tree = resources.snapshots.activeTree(active);
-  const { spec } = prepareContainer(resources, active, { command, tree });
+  const { spec } = prepareContainer(withoutMap(resources), active, { command, tree });
   refuseUnlimited(spec);
   const place = makePlace(resources, active);
   const io = containerIo(resources, command);
@@ -57,6 +57,12 @@ export async function inRuntime(
   } finally {
     await group.remove();
   }
+}
+
+/** What a runtime makes of a map is its own affair. Throws USAGE. */
+function withoutMap(resources: RunningResources): RunningResources {
+  if (resources.userNamespace() === undefined) return resources;
+  throw new TsbuildError('USAGE', 'Cannot use --userns=auto with --runtime or --bundle: another runtime maps ids in its own way');
 }
 
 /** Without root a runtime leaves limits out that it cannot set, and says nothing. Throws LIMIT_UNAVAILABLE. */

@@ -9,6 +9,7 @@ import type { DnsSettings } from '../../sandbox/network/dns-settings.ts';
 import type { HostEntry } from '../../sandbox/network/hosts-file.ts';
 import type { NetworkPool } from '../../sandbox/network/network-pool.ts';
 import type { ContainerResources } from '../../sandbox/resource-limits.ts';
+import type { StepUserNamespace } from '../../sandbox/user-namespace/step-user-namespace.ts';
 import type { ActiveSnapshot, Snapshotter } from '../../snapshots/snapshotter.ts';
 import type { Store } from '../../store/open-store.ts';
 import type { ByteString } from '../../tree/byte-string.ts';
@@ -31,6 +32,8 @@ export interface BuildResources {
   workingTrees(active: ActiveSnapshot): Promise<'overlay' | 'copy'>;
   /** Makes control groups for containers that have limits. */
   cgroups(): CgroupMaker;
+  /** The one of steps, where their ids are mapped; undefined where they share tsbuild's. Throws PRIVILEGE. */
+  userNamespace(): StepUserNamespace | undefined;
   readonly deadline: BuildDeadline;
   readonly options: ExecuteOptions;
   readonly emit: Emit;

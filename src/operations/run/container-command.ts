@@ -60,6 +60,7 @@ export async function prepareFiles(session: Session, image: Image, { cwd, user }
 }
 
 /** Getters of the session open things: only those that a container needs are asked. */
-export function resourcesOf(session: Session): Pick<RunningResources, 'snapshots' | 'cgroups' | 'signal' | 'workingTrees'> {
-  return { snapshots: session.snapshots, cgroups: session.cgroups, signal: session.signal, workingTrees: session.workingTrees };
+export function resourcesOf(session: Session): Omit<RunningResources, 'networks'> {
+  const { cgroups, signal, snapshots, userNamespace, workingTrees } = session;
+  return { cgroups, signal, snapshots, userNamespace, workingTrees };
 }

@@ -38,6 +38,8 @@ export interface NetworkPoolOptions {
   readonly signal?: AbortSignal | undefined;
   /** How many networks wait for a step, from the first `take` on; 1 unless more steps run at once. */
   readonly size?: number | undefined;
+  /** The user namespace that networks belong to, where steps are root of one of their own; asked before the first is made. */
+  readonly owner?: (() => number) | undefined;
   /** Takes the place of the machine's name servers. */
   readonly nameServer?: string | undefined;
   /** Is told when steps will be offline, or without names. */
@@ -68,7 +70,8 @@ export function openNetworkPool(options: NetworkPoolOptions = {}): NetworkPool {
   const make = (): number => {
     outside ??= explained(() => openOutside(options));
     const { host, filter, range, mtu } = outside;
-    return explained(() => makeStepLink(host, filter && { range, mtu }));
+    const owner = options.owner?.();
+    return explained(() => makeStepLink(host, filter && { range, mtu }, owner));
   };
   const fill = (): void => {
     refill = undefined;

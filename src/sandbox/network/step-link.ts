@@ -2,7 +2,7 @@
 import { randomBytes, randomInt } from 'node:crypto';
 import { closeSync } from 'node:fs';
 import { SyscallError, TsbuildError } from '../../errors.ts';
-import { makeNetworkNamespace } from '../../sys/namespace.ts';
+import { makeNetworkNamespace, makeNetworkNamespaceOf } from '../../sys/namespace.ts';
 import { NETLINK_ROUTE, type NetlinkSocket, openNetlink } from '../../sys/netlink.ts';
 import { type AddressPair, pairsOf } from './address-range.ts';
 import { command } from './exchange.ts';
@@ -18,13 +18,15 @@ const ATTEMPTS_MAX = 1000;
 
 /**
  * Makes the namespace and returns its descriptor; with `range`, it is joined to the machine. The devices, addresses and
- * routes are gone when the namespace is. `host` is a socket of NETLINK_ROUTE in the machine's namespace.
+ * routes are gone when the namespace is. `host` is a socket of NETLINK_ROUTE in the machine's namespace; `owner` a user namespace,
+ * where the step is root of another one than the machine's.
  */
-export function makeStepLink(host: NetlinkSocket, outside: { range: Prefix; mtu: number } | undefined): number {
-  const { fd, result: step } = makeNetworkNamespace(() => {
-    setUpStepNamespace();
-    return openNetlink(NETLINK_ROUTE);
-  });
+export function makeStepLink(
+  host: NetlinkSocket,
+  outside: { readonly range: Prefix; readonly mtu: number } | undefined,
+  owner?: number,
+): number {
+  const { fd, result: step } = owner === undefined ? makeNetworkNamespace(openInside) : makeNetworkNamespaceOf(owner, openInside);
   try {
     command(step, setLinkUp(LOOPBACK_INDEX));
     if (outside !== undefined) {
@@ -40,6 +42,11 @@ export function makeStepLink(host: NetlinkSocket, outside: { range: Prefix; mtu:
     // It would keep the namespace, and so the devices, alive.
     step[Symbol.dispose]();
   }
+}
+
+function openInside(): NetlinkSocket {
+  setUpStepNamespace();
+  return openNetlink(NETLINK_ROUTE);
 }
 
 /** A pair under a name that nobody has; the random part is what processes that run at the same time differ in. */

@@ -18,6 +18,8 @@ export interface HostView {
   readonly limits: ReadonlyMap<string, string>;
   readonly userNamespace: 'initial' | 'own';
   readonly network: 'private' | 'none';
+  /** Whose the nodes of /dev are: the machine's, where tsbuild itself can make none. */
+  readonly nodes: 'own' | 'machine';
   /** Of the command: the first after PID 1, unless threads of the launcher were counted before it. */
   readonly pid: string | RegExp;
 }
@@ -221,9 +223,9 @@ function limits({ limits: outside }: HostView): Facts {
   return [...outside].map(([name, value]) => [`rlimit.${name}`, value] as const);
 }
 
-function devices(who: Who, { userNamespace }: HostView): Facts {
-  // Without privilege the nodes are the host's own, whose owner has no number inside.
-  const owner = userNamespace === 'own' ? '65534 65534' : '0 0';
+function devices(who: Who, { nodes: whose, userNamespace }: HostView): Facts {
+  // The owner of the machine's own nodes has no number inside.
+  const owner = whose === 'machine' ? '65534 65534' : '0 0';
   const nodes: readonly (readonly [name: string, number: string, read: string, write: string])[] = [
     ['null', '1:3', '0', '1'],
     ['zero', '1:5', '8 zeros', '1'],

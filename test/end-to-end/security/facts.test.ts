@@ -22,13 +22,16 @@ RUN ["/setuid-probe", "/out/setuid-facts"]
 `;
 const skip = process.arch === 'x64' ? false : 'the probes are written for x86-64';
 
+const ROOT = { launcher: 'engine', userNamespace: 'initial', nodes: 'own', network: 'private', make: makeWorld, userns: 'host' } as const;
+const USER = { ...ROOT, userNamespace: 'own', nodes: 'machine', network: 'none', make: makeUserWorld } as const;
 const VARIANTS = [
-  { as: 'root, by the engine', launcher: 'engine', userNamespace: 'initial', network: 'private', make: makeWorld },
-  { as: 'root, by the helper', launcher: 'helper', userNamespace: 'initial', network: 'private', make: makeWorld },
-  { as: 'an ordinary user', launcher: 'engine', userNamespace: 'own', network: 'none', make: makeUserWorld },
+  { ...ROOT, as: 'root, by the engine' },
+  { ...ROOT, as: 'root, by the helper', launcher: 'helper' },
+  { ...ROOT, as: 'root, with ids of its own', userNamespace: 'own', userns: 'auto' },
+  { ...USER, as: 'an ordinary user' },
 ] as const;
 
-for (const { as, launcher, userNamespace, network, make } of VARIANTS) {
+for (const { as, launcher, userNamespace, nodes, network, make, userns } of VARIANTS) {
   describe(`a step of ${as}`, { skip }, () => {
     let world: World;
     let abstract: Server;
@@ -41,7 +44,7 @@ for (const { as, launcher, userNamespace, network, make } of VARIANTS) {
         .listen('\0tsbuild-canary');
       const context = probeContext(world, DOCKERFILE, [compileProbe(world, 'facts'), compileProbe(world, 'syscalls')]);
       await world.succeed(['-t', 'facts', ...(network === 'none' ? ['--network', 'none'] : []), context], {
-        env: { ...process.env, TSBUILD_LAUNCHER: launcher, TSBUILD_TEST_CANARY: 'of the caller' },
+        env: { ...process.env, TSBUILD_LAUNCHER: launcher, TSBUILD_TEST_CANARY: 'of the caller', TSBUILD_USERNS: userns },
       });
     });
     after(async () => {
@@ -55,7 +58,7 @@ for (const { as, launcher, userNamespace, network, make } of VARIANTS) {
       for (const who of ['root', 'user', 'setuid'] as const) {
         const facts = parseFacts(await fileOfImage(world, 'facts', `/out/${who}-facts`));
         for (const name of expectedFacts(who, hostView()).keys()) names.add(name);
-        count += assertFacts(who, facts, { ...hostView(), userNamespace, network, pid: launcher === 'engine' ? '2' : /^\d+$/ });
+        count += assertFacts(who, facts, { ...hostView(), userNamespace, nodes, network, pid: launcher === 'engine' ? '2' : /^\d+$/ });
       }
       t.diagnostic(`${names.size} facts, ${count} with all three users; ${STRICTER.size} kinds stricter than the peers`);
       assert.ok(names.size >= FACTS_MIN, `only ${names.size} facts`);
@@ -135,6 +138,7 @@ function hostView(): HostView {
     limits: ownLimits(),
     userNamespace: 'initial',
     network: 'private',
+    nodes: 'own',
   };
 }
 

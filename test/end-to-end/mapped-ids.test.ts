@@ -107,6 +107,14 @@ describe('--userns=auto', () => {
     assert.equal(stat.trim(), '0:0');
   });
 
+  it('gives a device that the command line names, as a node of the step’s user', async () => {
+    const script = 'stat -c "%t:%T %u %a" /dev/z && head -c 3 /dev/z | wc -c';
+    assert.match(
+      await world.succeed(['run', ...AUTO, '-u', 'app', '--device', '/dev/zero:/dev/z', 'busybox', 'sh', '-c', script]),
+      /^1:5 \d+ \d+\n3$/,
+    );
+  });
+
   it('says of an id that steps do not have, of the helper, and of another runtime, that they do not go with it', async () => {
     const context = world.context({ Dockerfile: 'FROM busybox\nUSER 1048576\nRUN true\n' });
     const tooHigh = await world.tsbuild(['--network=none', ...AUTO, context]);

@@ -1,7 +1,6 @@
 /*
- * Runs the aarch64 bytes of launch.c under qemu, which has no clone3: `launch-arm64 BLOB parent` calls them as they are and
- * prints what they return; `... child` calls a copy whose clone3 returns 0, so that they go on as the child does and
- * walk a program: openat a file that is missing (expected), a write that needs it (left out), pipe2-like results by dup, a
+ * Runs the aarch64 bytes of launch.c under qemu, which has no clone3: `launch-arm64 BLOB parent` asks for a namespace and prints
+ * the error; `... child` asks for none, so that a child is made by clone, and ends as that does, which walks a program: openat a file that is missing (expected), a write that needs it (left out), pipe2-like results by dup, a
  * write to the dup, and last a check that fails.
  */
 #define _GNU_SOURCE
@@ -11,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 struct operation {
@@ -42,24 +42,24 @@ static struct program program = {
         },
 };
 
+static char stack[65536];
+
 int main(int argc, char **argv) {
-  uint32_t *code = mmap(0, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  int fd = open(argv[1], O_RDONLY);
+  char *code = mmap(0, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  int fd = open(argv[1], O_RDONLY), status = 0;
   long size = read(fd, code, 65536);
-  if (argc == 3 && strcmp(argv[2], "child") == 0) {
-    int patched = 0;
-    for (long i = 0, after = 0; i < size / 4; i++) {
-      if (code[i] == 0xd2803668) after = 1; /* mov x8, #435 */
-      if (code[i] != 0xd4000001 || !after) continue;
-      code[i] = 0xd2800000; /* svc 0 -> mov x0, #0 */
-      patched++;
-      after = 0;
-    }
-    if (patched != 1) return 3;
-  }
   mprotect(code, 65536, PROT_READ | PROT_EXEC);
-  __builtin___clear_cache((char *)code, (char *)code + size);
+  __builtin___clear_cache(code, code + size);
   program.clone_size = 88;
-  printf("%ld\n", ((long (*)(struct program *))code)(&program));
-  return 0;
+  if (argc == 3 && strcmp(argv[2], "parent") == 0) program.clone[0] = 0x00020000; /* CLONE_NEWNS */
+  program.clone[4] = 17;                                                          /* SIGCHLD */
+  program.clone[5] = (long)stack;
+  program.clone[6] = sizeof stack;
+  long pid = ((long (*)(struct program *))code)(&program);
+  if (pid < 0) {
+    printf("%ld\n", pid);
+    return 0;
+  }
+  waitpid(pid, &status, 0);
+  return WEXITSTATUS(status);
 }

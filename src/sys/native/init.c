@@ -1,5 +1,5 @@
 /*
- * PID 1 of a step: a static program without a libc, executed from a sealed memfd, so that no file of the host and no memory
+ * The first process of a step, PID 1 where it has a PID namespace: a static program without a libc, executed from a sealed memfd, so that no file of the host and no memory
  * of tsbuild is alive in the container.
  *
  *   init NAME COUNT CANDIDATE... ARGUMENT...     fd 3: a socket to tsbuild
@@ -8,13 +8,17 @@
  * how the command ended as another one, and exits; the PID namespace, and whatever the command left running, ends with it. It also ends when
  * tsbuild does: the other end of fd 3 is closed then. PR_SET_PDEATHSIG says the same, but has a gap before it is set.
  * Bytes that tsbuild writes to fd 3 are signals for the command: N, or 128 + N for its whole process group.
+ *
+ * Where there is no PID namespace it is the subreaper of the step, and fd 4 lists its children (proc(5), /proc/PID/task/TID/children):
+ * then it kills whatever descends from it before it ends. It keeps CAP_KILL for that, which the command does not get.
  */
 #include "syscall.h"
 
-enum { STATUS = 3, GROUP = 128, CLD_SIGNAL = 17, SIGNAL_COUNT = 64, SIGNAL_SET_BYTES = 8, SIG_SETMASK = 2 };
+enum { STATUS = 3, CHILDREN = 4, GROUP = 128, CLD_SIGNAL = 17, SIGNAL_COUNT = 64, SIGNAL_SET_BYTES = 8, SIG_SETMASK = 2 };
 enum { F_SETFD = 2, FD_CLOEXEC = 1, SFD_CLOEXEC = 02000000, SFD_NONBLOCK = 04000 };
 enum { CLONE_VFORK = 0x4000, TIOCSCTTY = 0x540E };
-enum { PR_SET_DUMPABLE = 4, PR_SET_NAME = 15, WNOHANG = 1, EINTR = 4, ENOENT = 2, EACCES = 13, ENOTDIR = 20 };
+enum { PR_SET_DUMPABLE = 4, PR_SET_NAME = 15, WNOHANG = 1, WALL = 0x40000000, SIGKILL = 9 };
+enum { EINTR = 4, ENOENT = 2, ECHILD = 10, EACCES = 13, ENOTDIR = 20, CAPABILITY_VERSION_3 = 0x20080522 };
 enum { POLLIN = 1, POLLERR = 8, POLLHUP = 16 };
 
 struct poll_request {
@@ -37,9 +41,37 @@ static void report(unsigned int kind, int value) {
   syscall3(__NR_write, STATUS, &message, sizeof message);
 }
 
+/* Nothing that the command started is alive afterwards. Whoever loses its parent becomes a child of ours; a list may be short of some
+ * of them while others end, so what counts is that there is nobody left to wait for. */
+static void end_descendants(void) {
+  for (;;) {
+    char text[512];
+    long length = syscall4(__NR_pread64, CHILDREN, text, sizeof text, 0), pid = 0;
+    for (long i = 0; i < length; i++) {
+      if (text[i] >= '0' && text[i] <= '9') {
+        pid = pid * 10 + (text[i] - '0');
+        continue;
+      }
+      if (pid > 1) syscall2(__NR_kill, pid, SIGKILL);
+      pid = 0;
+    }
+    while ((pid = syscall4(__NR_wait4, -1, 0, WNOHANG | WALL, 0)) > 0) {
+    }
+    if (pid == -ECHILD) return;
+    long pause[2] = {0, 1000000};
+    syscall5(__NR_ppoll, 0, 0, pause, 0, SIGNAL_SET_BYTES);
+  }
+}
+
+/* Of a user other than root: root has none beyond its bounding set when it executes. capset(2) */
+static void drop_capabilities(void) {
+  unsigned int header[2] = {CAPABILITY_VERSION_3, 0}, sets[6] = {0, 0, 0, 0, 0, 0};
+  if (syscall0(__NR_geteuid) != 0 && syscall2(__NR_capset, header, sets) != 0) finish(127);
+}
+
 /* The command's side of the fork: every signal as a fresh process has it (Node ignores SIGPIPE), a session of its own, then
  * the candidates in order, as execvp(3) tries them. */
-__attribute__((noreturn)) static void start(char **candidates, char **argv, char **environment) {
+__attribute__((noreturn)) static void start(char **candidates, char **argv, char **environment, int is_subreaper) {
   struct default_action action = {{0, 0, 0, 0}};
   for (long number = 1; number <= SIGNAL_COUNT; number++) {
     syscall4(__NR_rt_sigaction, number, &action, 0, SIGNAL_SET_BYTES);
@@ -48,6 +80,7 @@ __attribute__((noreturn)) static void start(char **candidates, char **argv, char
   syscall3(__NR_ioctl, 0, TIOCSCTTY, 0); /* where standard input is a terminal, the container's own */
   unsigned long none = 0;
   syscall4(__NR_rt_sigprocmask, SIG_SETMASK, &none, 0, SIGNAL_SET_BYTES);
+  if (is_subreaper) drop_capabilities();
   long error = ENOENT;
   for (char **candidate = candidates; candidate < argv; candidate++) {
     long result = -syscall3(__NR_execve, *candidate, argv, environment);
@@ -60,12 +93,13 @@ __attribute__((noreturn)) static void start(char **candidates, char **argv, char
 }
 
 /* Reaps everything that has ended; reports and exits when that includes the command. */
-static void reap(long command) {
+static void reap(long command, int is_subreaper) {
   for (;;) {
     int status = 0;
     long pid = syscall4(__NR_wait4, -1, &status, WNOHANG, 0);
     if (pid <= 0) return;
     if (pid != command) continue;
+    if (is_subreaper) end_descendants();
     if ((status & 0x7f) == 0) {
       report(KIND_EXITED, status >> 8 & 0xff);
     } else {
@@ -94,13 +128,14 @@ __attribute__((noreturn, used)) static void init(long *stack) {
   syscall2(__NR_prctl, PR_SET_DUMPABLE, 0);
   syscall2(__NR_prctl, PR_SET_NAME, argv[0]);
   syscall3(__NR_fcntl, STATUS, F_SETFD, FD_CLOEXEC);
+  int is_subreaper = syscall3(__NR_fcntl, CHILDREN, F_SETFD, FD_CLOEXEC) == 0;
 
   unsigned long all = ~0UL, child_ended = 1UL << (CLD_SIGNAL - 1);
   syscall4(__NR_rt_sigprocmask, SIG_SETMASK, &all, 0, SIGNAL_SET_BYTES);
   long signals = syscall4(__NR_signalfd4, -1, &child_ended, SIGNAL_SET_BYTES, SFD_CLOEXEC | SFD_NONBLOCK);
   /* Returns when the child has executed the command, or has ended. */
   long command = syscall5(__NR_clone, CLD_SIGNAL | CLONE_VFORK, 0, 0, 0, 0);
-  if (command == 0) start(argv + 2, argv + 2 + count, environment);
+  if (command == 0) start(argv + 2, argv + 2 + count, environment, is_subreaper);
   if (command < 0 || signals < 0) {
     report(KIND_NOT_STARTED, (int)-(command < 0 ? command : signals));
     finish(127);
@@ -109,12 +144,15 @@ __attribute__((noreturn, used)) static void init(long *stack) {
   for (;;) {
     struct poll_request requests[2] = {{STATUS, POLLIN, 0}, {(int)signals, POLLIN, 0}};
     syscall5(__NR_ppoll, requests, 2, 0, 0, SIGNAL_SET_BYTES);
-    if (requests[0].received & (POLLHUP | POLLERR)) finish(137);
+    if (requests[0].received & (POLLHUP | POLLERR)) {
+      if (is_subreaper) end_descendants();
+      finish(137);
+    }
     if (requests[0].received & POLLIN) pass_signals(command);
     char notice[128];
     while (syscall3(__NR_read, signals, notice, sizeof notice) > 0) {
     }
-    reap(command);
+    reap(command, is_subreaper);
   }
 }
 

@@ -85,6 +85,7 @@ export type { SecretSource } from './operations/secrets.ts';
 export type { SshSource } from './operations/ssh-agents.ts';
 export { importImage, pullImage, pushImage, saveImage } from './operations/transfer.ts';
 export type { LintWarning } from './parser/lint/lint-dockerfile.ts';
+export type { Isolation } from './sandbox/chroot-isolation.ts';
 export type { DnsSettings } from './sandbox/network/dns-settings.ts';
 export type { ResourceLimits } from './sandbox/resource-limits.ts';
 export type { CommonOptions, UserNamespaceChoice } from './session.ts';

@@ -30,6 +30,8 @@ export interface RunIngredients {
   readonly network: string;
   /** `sandbox` or `insecure`. */
   readonly security: string;
+  /** Not there where steps are isolated as usual. */
+  readonly isolation?: 'chroot';
   /** What the command runs as, such as `linux/amd64`. */
   readonly platform: string;
   /** Names from --add-host; their addresses do not count. */

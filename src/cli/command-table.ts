@@ -1,6 +1,6 @@
 /** Every command with its flags, as docker spells them. A command's code is loaded when it runs. */
 
-import type { SnapshotterChoice, UserNamespaceChoice } from '../index.ts';
+import type { Isolation, SnapshotterChoice, UserNamespaceChoice } from '../index.ts';
 import { PROGRESS_MODES, type ProgressMode } from '../progress/renderer.ts';
 import { type ContainerFlags, containerCommands } from './container-commands.ts';
 import { type DnsFlags, dnsFlags } from './dns-flags.ts';
@@ -42,6 +42,7 @@ export interface Flags extends ResourceFlags, DnsFlags, ContainerFlags {
   readonly jobs?: string;
   readonly snapshotter?: SnapshotterChoice;
   readonly userns?: UserNamespaceChoice;
+  readonly isolation?: Isolation;
   readonly timeout?: string;
   readonly stepTimeout?: string;
   readonly all?: boolean;
@@ -78,6 +79,13 @@ const USERNS: FlagSpec = {
     description: 'as root: whose root the root of steps is: nobody (auto), or the machine (host); TSBUILD_USERNS',
   },
   choices: ['auto', 'host'],
+};
+const ISOLATION: FlagSpec = {
+  ...{
+    flags: '--isolation <kind>',
+    description: 'how each RUN is isolated; chroot is for containers that allow no more (TSBUILD_ISOLATION)',
+  },
+  choices: ['default', 'chroot'],
 };
 const PROGRESS: readonly FlagSpec[] = [
   { flags: '--progress <mode>', description: 'how to show progress', choices: PROGRESS_MODES },
@@ -119,6 +127,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: '--jobs <number>', description: 'most steps at once' },
       SNAPSHOTTER,
       USERNS,
+      ISOLATION,
       { flags: '--timeout <time>', description: 'most time for the build, such as 30m; then its steps are stopped' },
       { flags: '--step-timeout <time>', description: 'most time for each RUN, such as 90s' },
       ...resourceFlags('every RUN'),

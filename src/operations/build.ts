@@ -15,6 +15,7 @@ import type { Digest } from '../oci/digest.ts';
 import type { ImageConfig } from '../oci/image-config.ts';
 import { formatPlatform, normalizePlatform, type Platform, parsePlatform } from '../oci/platform.ts';
 import { formatReference, parseNewName, type Reference } from '../oci/reference.ts';
+import { chrootWarning, type Isolation } from '../sandbox/chroot-isolation.ts';
 import { hostFacts, outerProcWarning } from '../sandbox/host-facts.ts';
 import { checkedDns, type DnsSettings } from '../sandbox/network/dns-settings.ts';
 import { parseHost } from '../sandbox/network/hosts-file.ts';
@@ -26,8 +27,9 @@ import { type BaseImages, openBaseImages } from './base-image.ts';
 import type { BuildInput, InputOptions } from './build-input.ts';
 import { warnOfFindings } from './check.ts';
 import { checkTimeout, type Deadline } from './deadline.ts';
+import { chosenIsolation, type IsolationOptions } from './isolation.ts';
 
-export interface BuildOptions extends CommonOptions, InputOptions {
+export interface BuildOptions extends CommonOptions, InputOptions, Pick<IsolationOptions, 'isolation'> {
   /** Names for the image, such as `app:1`. */
   readonly tags?: readonly string[] | undefined;
   /** Stage to build; by default the last. */
@@ -70,8 +72,9 @@ export interface BuildResult {
   readonly config: ImageConfig;
 }
 
-/** What the image will be called: asked before anything runs, so that a bad name costs no build. Throws REFERENCE_INVALID. */
+/** What the image will be called: asked before anything runs, so that a bad name costs no build. Throws REFERENCE_INVALID, USAGE. */
 export function imageNames(options: BuildOptions): readonly Reference[] {
+  chosenIsolation(options);
   if (options.stepTimeoutMs !== undefined) checkTimeout('step-timeout', options.stepTimeoutMs);
   return (options.tags ?? []).map(parseNewName);
 }
@@ -82,6 +85,7 @@ export function buildResources(
   { contexts, secrets, ssh }: BuildInput,
   options: Omit<BuildOptions, 'limits'> & { readonly bases: BaseImages; readonly limits: ContainerResources; readonly deadline: Deadline },
 ): BuildResources {
+  const isolation = chosenIsolation(options);
   return {
     ...{
       store: session.store,
@@ -90,7 +94,9 @@ export function buildResources(
       networks: session.networks,
       cgroups: session.cgroups,
       userNamespace: session.userNamespace,
-      workingTrees: session.workingTrees,
+      isolation,
+      workingTrees: isolation === 'chroot' ? async () => 'copy' as const : session.workingTrees,
+      warnOnce: warnOnce(session),
       deadline: options.deadline,
       contexts,
       secrets,
@@ -111,14 +117,22 @@ export function buildResources(
       limits: options.limits,
       outputLimits: outputLimits(process.env),
       stepTimeoutMs: options.stepTimeoutMs,
-      limit: pLimit(mostAtOnce(options.jobs)),
+      limit: pLimit(mostAtOnce(isolation, options.jobs)),
     },
   };
 }
 
-/** With the /proc of us all in sight, one step could reach into another that runs at the same time: proc(5), ptrace(2). */
-function mostAtOnce(jobs: number | undefined): number {
-  return hostFacts().proc === 'outer' ? 1 : (jobs ?? availableParallelism());
+function warnOnce({ emit }: Session): BuildResources['warnOnce'] {
+  const said = new Set<string>();
+  return (message) => {
+    if (!said.has(message)) emit({ kind: 'warning', message });
+    said.add(message);
+  };
+}
+
+/** With the processes of us all in reach, one step could get into another that runs at the same time: proc(5), ptrace(2). */
+function mostAtOnce(isolation: Isolation, jobs: number | undefined): number {
+  return isolation === 'chroot' || hostFacts().proc === 'outer' ? 1 : (jobs ?? availableParallelism());
 }
 
 /** Where base images come from. */
@@ -165,7 +179,9 @@ export async function announce(session: Session, plans: readonly BuildPlan[], op
   }
   const oneId = oneIdWarning();
   if (oneId !== undefined) emit({ kind: 'warning', message: oneId });
-  const outerProc = outerProcWarning();
+  const isolation = chosenIsolation(options);
+  if (isolation === 'chroot') emit({ kind: 'warning', message: chrootWarning() });
+  const outerProc = isolation === 'chroot' ? undefined : outerProcWarning();
   if (outerProc !== undefined) emit({ kind: 'warning', message: outerProc });
   for (const missing of missingDevices(stages)) {
     emit({ kind: 'warning', message: `This machine has no device ${JSON.stringify(missing)}: steps that ask for it run without` });

@@ -1,4 +1,6 @@
 /** Capabilities by number: linux/capability.h. */
+import { readFileSync } from 'node:fs';
+
 const NAMES =
   'CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE'.split(
     ' ',
@@ -27,4 +29,11 @@ export function capabilitySet(names: readonly string[]): bigint {
 /** Those that have a name here; newer ones are left out. */
 export function capabilityNames(set: bigint): string[] {
   return NAMES.filter((_, number) => ((set >> BigInt(number)) & 1n) === 1n).map((name) => `CAP_${name}`);
+}
+
+/** Those of the bounding set that this process holds: proc_pid_status(5). */
+export function ownCapabilities(): string[] {
+  const status = readFileSync('/proc/self/status', 'utf8');
+  const field = (name: string): bigint => BigInt(`0x${new RegExp(`^${name}:\\s*([0-9a-f]+)$`, 'm').exec(status)?.[1] ?? '0'}`);
+  return capabilityNames(field('CapBnd') & field('CapPrm'));
 }

@@ -1,5 +1,6 @@
 /** From what a container is to how it is made: ContainerSpec → the list of system calls, in order. Pure. */
 import type { Operation } from '../sys/syscall-program.ts';
+import { chrootOperations, subreaperOperations } from './chroot-operations.ts';
 import type { ContainerSpec } from './container-spec.ts';
 import { changeMount, ROOT } from './file-operations.ts';
 import { mappedRootOperations } from './mapped-root-operations.ts';
@@ -47,19 +48,9 @@ const CLONE_NEWNET = 0x40000000;
 /** The order is runc's where it matters: root, then masks, then seccomp while it is still permitted, then the identity. */
 export function containerProgram(spec: ContainerSpec, inputs: ContainerInputs): ContainerProgram {
   const { cgroups = [] } = inputs;
-  const { userNamespace = { ids: 'all' } } = spec;
-  const opening =
-    'mapped' in userNamespace
-      ? mappedRootOperations(spec, userNamespace.mapped, inputs.stdin)
-      : [...networkOperations(spec), ...rootOperations(spec)];
   const operations = [
     ...startOperations(spec, cgroups),
-    ...opening,
-    ...spec.mounts.flatMap((mount, index) => mountOperations(mount, { index, resolvConf: inputs.resolvConf, spec })),
-    ...pathOperations(spec),
-    ...standardStreams(spec, inputs),
-    ...(spec.rootAccess === 'read-only' ? [changeMount(ROOT, { attributes: ['ro'], subject: 'the root file system (read-only)' })] : []),
-    ...enterRootOperations(spec),
+    ...(spec.isolation === 'chroot' ? chrootRoot(spec, inputs) : mountedRoot(spec, inputs)),
     ...identityOperations(spec, inputs.filter),
     ...finishOperations(spec),
   ];
@@ -67,6 +58,29 @@ export function containerProgram(spec: ContainerSpec, inputs: ContainerInputs): 
   const namespaces = cgroups.length === 0 ? namespaceFlags(spec) : namespaceFlags(spec) & ~CLONE_NEWCGROUP;
   const hasTerminal = spec.process.terminal !== undefined;
   return { namespaces, operations, memory: cgroups.length === 0 ? 'shared' : 'copied', hasTerminal };
+}
+
+function chrootRoot(spec: ContainerSpec, inputs: ContainerInputs): Operation[] {
+  return [...networkOperations(spec), ...subreaperOperations(), ...standardStreams(spec, inputs), ...chrootOperations(spec)];
+}
+
+function mountedRoot(spec: ContainerSpec, inputs: ContainerInputs): Operation[] {
+  const { userNamespace = { ids: 'all' } } = spec;
+  return [
+    ...('mapped' in userNamespace
+      ? mappedRootOperations(spec, userNamespace.mapped, inputs.stdin)
+      : [...networkOperations(spec), ...rootOperations(spec)]),
+    ...spec.mounts.flatMap((mount, index) => mountOperations(mount, { index, resolvConf: inputs.resolvConf, spec })),
+    ...pathOperations(spec),
+    ...standardStreams(spec, inputs),
+    ...(spec.rootAccess === 'read-only' ? [changeMount(ROOT, { attributes: ['ro'], subject: 'the root file system (read-only)' })] : []),
+    ...enterRootOperations(spec),
+  ];
+}
+
+/** Without a PID namespace the first process ends the others, so that it must not be killed: it ends when tsbuild hangs up. */
+export function hasPidNamespace({ namespaces }: Pick<ContainerProgram, 'namespaces'>): boolean {
+  return (namespaces & CLONE_NEWPID) !== 0;
 }
 
 function standardStreams(spec: ContainerSpec, { stdin }: ContainerInputs): Operation[] {
@@ -77,6 +91,7 @@ function standardStreams(spec: ContainerSpec, { stdin }: ContainerInputs): Opera
 function namespaceFlags(spec: ContainerSpec): number {
   // The others belong to the step's user namespace, and are made there.
   if (isMapped(spec)) return CLONE_NEWNS | CLONE_NEWPID;
+  if (spec.isolation === 'chroot') return spec.network === 'none' ? CLONE_NEWNET : 0;
   const flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWCGROUP;
   return spec.network === 'none' ? flags | CLONE_NEWNET : flags;
 }

@@ -8,6 +8,11 @@ import type { Rlimit } from './rlimits.ts';
 
 export interface ContainerSpec {
   readonly rootfs: OverlayRootfs | DirectoryRootfs | MachineRootfs;
+  /**
+   * `chroot`: only the root directory is its own, which is a `DirectoryRootfs`. It has no mounts, nor a host name, and of namespaces
+   * at most a network without anything in it; what it starts is found and killed at its end.
+   */
+  readonly isolation?: 'chroot';
   /** In order. Targets exist in the root file system, made by the caller, or are made inside an earlier mount. */
   readonly mounts: readonly MountSpec[];
   readonly process: ProcessSpec;

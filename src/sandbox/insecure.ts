@@ -1,7 +1,7 @@
 /** `RUN --security=insecure`: as much as this process may do itself, for a step that the caller of the build trusts. */
-import { lstatSync, readdirSync, readFileSync } from 'node:fs';
+import { lstatSync, readdirSync } from 'node:fs';
 import { splitDevice } from '../sys/device-number.ts';
-import { capabilityNames } from './capability.ts';
+import { ownCapabilities } from './capability.ts';
 import { type ContainerLimits, defaultMounts, type HostFacts, sharedNamespace } from './container-defaults.ts';
 import type { DeviceNode, MountSpec } from './container-spec.ts';
 
@@ -28,11 +28,4 @@ function devices(): DeviceNode[] {
     if (stat === undefined || !(stat.isCharacterDevice() || stat.isBlockDevice())) return [];
     return [{ name, type: stat.isBlockDevice() ? 'block' : 'char', ...splitDevice(stat.rdev) }];
   });
-}
-
-/** Those of the bounding set that this process holds: proc_pid_status(5). */
-function ownCapabilities(): string[] {
-  const status = readFileSync('/proc/self/status', 'utf8');
-  const field = (name: string): bigint => BigInt(`0x${new RegExp(`^${name}:\\s*([0-9a-f]+)$`, 'm').exec(status)?.[1] ?? '0'}`);
-  return capabilityNames(field('CapBnd') & field('CapPrm'));
 }

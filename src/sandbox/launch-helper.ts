@@ -6,6 +6,8 @@
  *   outer   takes on a new PID namespace for its children, starts itself again in it, tells tsbuild the child's PID, waits
  *   inner   is PID 1 there: leaves the other namespaces, walks the program, and executes PID 1 proper in its own place
  *
+ * Where the program wants no PID namespace there is only the second act.
+ *
  * Descriptors: 0-2 the step's, 3 the program, 4 the socket to tsbuild, 5 the file of PID 1, 6 the network namespace,
  * 7 a socket that takes the terminal.
  */
@@ -13,7 +15,7 @@ import { spawn } from 'node:child_process';
 import { fstatSync, readSync, writeSync } from 'node:fs';
 import { dieWithParent, unshare } from '../sys/process.ts';
 import { walkProgram } from '../sys/syscall-program-walk.ts';
-import type { ContainerProgram } from './container-program.ts';
+import { type ContainerProgram, hasPidNamespace } from './container-program.ts';
 import { encodeChild, encodeFailure } from './status-message.ts';
 
 const PROGRAM_FD = 3;
@@ -35,7 +37,12 @@ dieWithParent();
 const program = readProgram();
 // A tsbuild that ended before it was watched sends no signal: then there is nothing to do. PID 1 proper asks again before its exec.
 if (process.argv[2] === 'inner') inner(program);
-else if (process.ppid === Number(process.argv[3])) outer();
+else if (process.ppid === Number(process.argv[3])) start(program);
+
+function start(program: ContainerProgram): void {
+  if (hasPidNamespace(program)) outer();
+  else inner(program);
+}
 
 function outer(): void {
   const errno = unshare(CLONE_NEWPID);

@@ -1,7 +1,7 @@
 /** The process itself: its ties to tsbuild, its descriptors, its identity, and the exec of PID 1. */
 import { TsbuildError } from '../errors.ts';
 import type { Operation } from '../sys/syscall-program.ts';
-import { CAPABILITY_COUNT_MAX, capabilitySet } from './capability.ts';
+import { CAPABILITY_COUNT_MAX, capabilityNumber, capabilitySet } from './capability.ts';
 import type { ContainerSpec, ProcessSpec } from './container-spec.ts';
 import { AT_FDCWD, SCRATCH } from './file-operations.ts';
 import { type Rlimit, rlimitBytes, rlimitNumber } from './rlimits.ts';
@@ -12,7 +12,9 @@ const PR_SET_PDEATHSIG = 1;
 const PR_GET_SECCOMP = 21;
 const PR_CAPBSET_DROP = 24;
 const PR_SET_NO_NEW_PRIVS = 38;
+const PR_SET_KEEPCAPS = 8;
 const PR_CAP_AMBIENT = 47;
+const PR_CAP_AMBIENT_RAISE = 2;
 const PR_CAP_AMBIENT_CLEAR_ALL = 4;
 const SIGKILL = 9;
 const F_DUPFD_CLOEXEC = 1030;
@@ -42,7 +44,7 @@ const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 
 /** First of all: die with tsbuild, be in the step's control groups (files to write to), hold nothing of the caller's beyond the exec. */
 export function startOperations(
-  { network, process, userNamespace = { ids: 'all' } }: ContainerSpec,
+  { isolation, network, process, userNamespace = { ids: 'all' } }: ContainerSpec,
   cgroups: readonly string[],
 ): Operation[] {
   const isMapped = 'mapped' in userNamespace;
@@ -55,7 +57,7 @@ export function startOperations(
   return [
     dieWithParent(),
     ...cgroups.flatMap(joinCgroup),
-    ...(cgroups.length === 0 || isMapped ? [] : [ownCgroupNamespace()]),
+    ...(cgroups.length === 0 || isMapped || isolation === 'chroot' ? [] : [ownCgroupNamespace()]),
     { syscall: 'umask', arguments: [0], subject: '0' },
     { syscall: 'setsid', arguments: [], subject: 'of PID 1' },
     ...descriptorOperations(others),
@@ -69,25 +71,32 @@ export function networkOperations({ network }: Pick<ContainerSpec, 'network'>): 
 
 /** Who the process is. seccomp comes first: without no_new_privs it takes CAP_SYS_ADMIN, and setuid programs must go on working. */
 export function identityOperations(spec: ContainerSpec, filter: Uint8Array): Operation[] {
-  const { hostname, seccomp, process } = spec;
+  const { isolation, seccomp, process } = spec;
   return [
-    { syscall: 'sethostname', arguments: [{ text: hostname }, Buffer.byteLength(hostname)], subject: hostname },
-    { syscall: 'setdomainname', arguments: [{ text: '(none)' }, 6], subject: '(none)' },
+    ...(isolation === 'chroot' ? [] : hostNames(spec)),
     {
       syscall: 'keyctl',
       arguments: [KEYCTL_JOIN_SESSION_KEYRING, 0],
       subject: 'JOIN_SESSION_KEYRING (a new anonymous one)',
-      ignore: [ENOSYS],
+      // Whom a filter forbids it, it forbids the use of keyrings altogether.
+      ignore: isolation === 'chroot' ? [ENOSYS, EPERM] : [ENOSYS],
     },
     ...workingDirectory(process.cwd),
     ...(process.rlimits ?? []).map(rlimitOperation),
     ...(process.newPrivileges === 'none' ? [noNewPrivileges()] : []),
     ...(seccomp === 'default' ? seccompOperations(filter) : []),
-    ...credentialOperations(process, capabilitySet(spec.capabilities), spec.userNamespace?.ids ?? 'all'),
+    ...credentialOperations(spec),
     { syscall: 'umask', arguments: [process.umask], subject: `0${process.umask.toString(8)}` },
-    // The kernel forgets it when credentials change.
-    dieWithParent(),
+    // The kernel forgets it when credentials change. Whoever has to end others is not to be killed: it watches the socket.
+    isolation === 'chroot' ? outliveParent() : dieWithParent(),
     parentAlive(),
+  ];
+}
+
+function hostNames({ hostname }: ContainerSpec): Operation[] {
+  return [
+    { syscall: 'sethostname', arguments: [{ text: hostname }, Buffer.byteLength(hostname)], subject: hostname },
+    { syscall: 'setdomainname', arguments: [{ text: '(none)' }, 6], subject: '(none)' },
   ];
 }
 
@@ -144,6 +153,10 @@ function noNewPrivileges(): Operation {
 
 function dieWithParent(): Operation {
   return { syscall: 'prctl', arguments: [PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0], subject: 'PR_SET_PDEATHSIG' };
+}
+
+function outliveParent(): Operation {
+  return { syscall: 'prctl', arguments: [PR_SET_PDEATHSIG, 0, 0, 0, 0], subject: 'PR_SET_PDEATHSIG (none)' };
 }
 
 /** The socket to tsbuild has not hung up: a parent that died before PDEATHSIG was set sends no signal. PID 1 goes on watching it. */
@@ -257,7 +270,11 @@ function seccompOperations(filter: Uint8Array): Operation[] {
 }
 
 /** Bounding set, groups, ids, then the other sets; inheritable and ambient sets stay empty (CVE-2022-24769). */
-function credentialOperations({ uid, gid, groups }: ProcessSpec, capabilities: bigint, ids: 'all' | 'one'): Operation[] {
+function credentialOperations({ process, isolation, userNamespace, ...spec }: ContainerSpec): Operation[] {
+  const { uid, gid, groups } = process;
+  const capabilities = capabilitySet(spec.capabilities);
+  const ids = userNamespace?.ids ?? 'all';
+  const isKiller = isolation === 'chroot' && uid !== 0;
   const list = Buffer.alloc(groups.length * 4);
   groups.forEach((group, index) => {
     list.writeUInt32LE(group, index * 4);
@@ -275,9 +292,27 @@ function credentialOperations({ uid, gid, groups }: ProcessSpec, capabilities: b
           } as const,
         ]
       : []),
+    ...(isKiller ? [keepCapabilities()] : []),
     { syscall: 'setresgid', arguments: [gid, gid, gid], subject: String(gid) },
     { syscall: 'setresuid', arguments: [uid, uid, uid], subject: String(uid) },
-    capsetOperation(uid === 0 ? capabilities : 0n),
+    ...(isKiller ? killerOperations() : [capsetOperation(uid === 0 ? capabilities : 0n)]),
+  ];
+}
+
+function keepCapabilities(): Operation {
+  return { syscall: 'prctl', arguments: [PR_SET_KEEPCAPS, 1, 0, 0, 0], subject: 'PR_SET_KEEPCAPS' };
+}
+
+/** What an ordinary user's command starts may be root's, by a setuid program: the process that ends it all keeps the right to, beyond its exec. */
+function killerOperations(): Operation[] {
+  const kill = capabilitySet(['CAP_KILL']);
+  return [
+    capsetOperation(kill, kill),
+    {
+      syscall: 'prctl',
+      arguments: [PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capabilityNumber('CAP_KILL'), 0, 0],
+      subject: 'PR_CAP_AMBIENT_RAISE CAP_KILL',
+    },
   ];
 }
 
@@ -294,7 +329,7 @@ function boundingOperations(keep: bigint): Operation[] {
 }
 
 /** struct __user_cap_header_struct and two __user_cap_data_struct, capset(2) */
-function capsetOperation(set: bigint): Operation {
+function capsetOperation(set: bigint, inheritable = 0n): Operation {
   const header = Buffer.alloc(8);
   header.writeUInt32LE(CAPABILITY_VERSION_3, 0);
   const data = Buffer.alloc(24);
@@ -302,10 +337,11 @@ function capsetOperation(set: bigint): Operation {
     const bits = Number((set >> BigInt(32 * word)) & 0xffff_ffffn);
     data.writeUInt32LE(bits, word * 12);
     data.writeUInt32LE(bits, word * 12 + 4);
+    data.writeUInt32LE(Number((inheritable >> BigInt(32 * word)) & 0xffff_ffffn), word * 12 + 8);
   }
   return {
     syscall: 'capset',
     arguments: [{ bytes: header.toString('base64') }, { bytes: data.toString('base64') }],
-    subject: `effective and permitted ${set.toString(16).padStart(16, '0')}, inheritable none`,
+    subject: `effective and permitted ${set.toString(16).padStart(16, '0')}, inheritable ${inheritable === 0n ? 'none' : 'too'}`,
   };
 }

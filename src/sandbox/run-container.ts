@@ -11,7 +11,8 @@ import type { Operation } from '../sys/syscall-program.ts';
 import { CONTAINER_HINT, cloneError } from '../sys/syscall-program-engine.ts';
 import type { Architecture } from '../sys/syscall-program-numbers.ts';
 import type { CgroupMaker, StepCgroup } from './cgroup/step-cgroup.ts';
-import { type ContainerProgram, containerProgram } from './container-program.ts';
+import { chrootRefused } from './chroot-isolation.ts';
+import { type ContainerProgram, containerProgram, hasPidNamespace } from './container-program.ts';
 import type { ContainerSpec } from './container-spec.ts';
 import { chooseLauncher, type Launch, type Launcher } from './launcher.ts';
 import type { NetworkPool, StepNetwork } from './network/network-pool.ts';
@@ -107,7 +108,8 @@ async function runInCgroup(spec: ContainerSpec, io: ContainerIo, { launcher, cgr
     const program = containerProgram(spec, {
       resolvConf: network?.resolvConf ?? io.resolvConf ?? '',
       filter: spec.seccomp === 'default' ? seccompFilter(spec.capabilities) : new Uint8Array(),
-      stdin: io.stdin === 'empty' ? 'empty' : 'pipe',
+      // Where the step has no device of its own, a pipe that has ended takes its place.
+      stdin: io.stdin === 'empty' && spec.isolation !== 'chroot' ? 'empty' : 'pipe',
       cgroups: cgroup?.join ?? [],
     });
     const memory = watchMemory(cgroup);
@@ -127,9 +129,10 @@ interface Start {
 /** The first message that tells an end; none if PID 1 itself was killed. */
 async function launchAndWait({ program, launcher, network }: Start, io: ContainerIo): Promise<StatusMessage | undefined> {
   const { hasTerminal } = program;
-  const stdio = hasTerminal ? openTerminalStdio(io) : openStepStdio(io.stdin, (stream, data) => io.onOutput(stream, data));
+  const stdin = io.stdin === 'empty' && !hasPidNamespace(program) ? 'ended' : io.stdin;
+  const stdio = hasTerminal ? openTerminalStdio(io) : openStepStdio(stdin, (stream, data) => io.onOutput(stream, data));
   const status = openStatus();
-  const onAbort = () => launch?.kill();
+  const onAbort = () => (hasPidNamespace(program) ? launch?.kill() : status.close());
   let launch: Launch | undefined;
   try {
     const inputs = new Map<string, number>([...stdio.inputs, ['status', status.theirs], ['init', initExecutable()]]);
@@ -244,6 +247,7 @@ function operationFailed(operation: Operation | undefined, errno: number): Tsbui
     const hint = 'Use ext4, xfs or btrfs (Linux 5.19 or later), or leave --userns=auto out.';
     return new TsbuildError('UNSUPPORTED_KERNEL', message, { hint, cause });
   }
+  if (errno === EPERM && operation.syscall === 'chroot') return chrootRefused(['CAP_SYS_CHROOT'], cause);
   if (errno === EPERM && isFiltered()) {
     const message = `Cannot isolate a RUN step: ${operation.syscall} is refused (${operation.subject}), as seccomp profiles of containers do`;
     return new TsbuildError('PRIVILEGE', message, { hint: CONTAINER_HINT, cause });

@@ -17,8 +17,8 @@ export interface StepStdio {
   close(): void;
 }
 
-/** libuv polls the reading ends: none of its four threads waits for a step. */
-export function openStepStdio(stdin: 'empty' | 'inherit', onOutput: (stream: OutputStream, data: Uint8Array) => void): StepStdio {
+/** `empty`: the program has a null device to read. `ended`: it has none, and reads the end of a pipe. libuv polls the reading ends: none of its four threads waits for a step. */
+export function openStepStdio(stdin: 'empty' | 'ended' | 'inherit', onOutput: (stream: OutputStream, data: Uint8Array) => void): StepStdio {
   const stdout = makePipe();
   const stderr = makePipe();
   const outputs = [
@@ -27,7 +27,7 @@ export function openStepStdio(stdin: 'empty' | 'inherit', onOutput: (stream: Out
   ] as const;
   for (const { socket, stream } of outputs) socket.on('data', (data: Buffer) => onOutput(stream, data));
   const ended = Promise.all(outputs.map(({ socket }) => new Promise<void>((resolve) => socket.once('close', () => resolve()))));
-  const feed = stdin === 'inherit' ? feedStdin() : undefined;
+  const feed = stdin === 'empty' ? undefined : stdin === 'inherit' ? feedStdin() : endedStdin();
   let theirs: readonly number[] = feed === undefined ? [stdout.write, stderr.write] : [stdout.write, stderr.write, feed.read];
   return {
     inputs: new Map([
@@ -61,6 +61,13 @@ export async function within(ms: number, ended: Promise<unknown>): Promise<void>
 
 function readFrom(fd: number): Socket {
   return new Socket({ fd, readable: true, writable: false });
+}
+
+/** There is nothing to read, and nobody who could write. */
+function endedStdin(): { read: number; stop(): void } {
+  const { read, write } = makePipe();
+  closeSync(write);
+  return { read, stop() {} };
 }
 
 /** Copies this process's standard input to a pipe: a step gets neither the terminal nor a file of the caller's. */

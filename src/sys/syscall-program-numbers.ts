@@ -5,6 +5,7 @@ const NUMBERS = {
   bind: [49, 200],
   capset: [126, 91],
   chdir: [80, 49],
+  chroot: [161, 51],
   close: [3, 57],
   close_range: [436, 436],
   connect: [42, 203],

@@ -6,6 +6,7 @@ import { type CacheSharing, type HeldCache, takeCache } from '../../cache/cache-
 import { SyscallError, TsbuildError } from '../../errors.ts';
 import { applyChanges } from '../../layers/apply-changes.ts';
 import type { CacheMount } from '../../parser/mount.ts';
+import type { Isolation } from '../../sandbox/chroot-isolation.ts';
 import type { MountSpec } from '../../sandbox/container-spec.ts';
 import { O_PATH, openDirectory, openInRoot } from '../../sys/open.ts';
 import { fromText } from '../../tree/byte-string.ts';
@@ -65,13 +66,19 @@ async function take(run: StageRun, name: string, caches: readonly (Cache & { rea
   const same = caches.filter((cache) => cache.name === name);
   const [first] = same;
   if (first === undefined) throw new Error(`No cache is called ${name}`);
-  const { emit, signal, store } = run.resources;
+  const { emit, isolation, signal, store } = run.resources;
   const id = JSON.stringify(first.mount.id ?? first.target);
   return await takeCache(store.root, {
-    ...{ name, sharing: strictest(same.map(({ mount }) => mount.sharing)), signal },
+    ...{ name, sharing: sharingOf(same, isolation), signal },
     onWait: () => emit({ kind: 'warning', message: `Waiting for the cache ${id}: another step uses it` }),
     fill: async (fd) => await fill(run, fd, first),
   });
+}
+
+/** In a chroot the directory itself is put into the files of the step, so that it is nowhere else. */
+function sharingOf(same: readonly Cache[], isolation: Isolation): CacheSharing {
+  const sharing = strictest(same.map(({ mount }) => mount.sharing));
+  return sharing === 'shared' && isolation === 'chroot' ? 'locked' : sharing;
 }
 
 function strictest(all: readonly CacheSharing[]): CacheSharing {

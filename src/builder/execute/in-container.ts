@@ -2,7 +2,7 @@
 
 import { existsSync, readFileSync } from 'node:fs';
 import { TsbuildError } from '../../errors.ts';
-import { DEFAULT_HOSTNAME, defaultMounts, type HostFacts, sandboxLimits } from '../../sandbox/container-defaults.ts';
+import { type ContainerLimits, DEFAULT_HOSTNAME, defaultMounts, type HostFacts, sandboxLimits } from '../../sandbox/container-defaults.ts';
 import type { ContainerSpec, MountSpec, ProcessSpec, TerminalSize } from '../../sandbox/container-spec.ts';
 import { hostFacts } from '../../sandbox/host-facts.ts';
 import { insecureLimits, insecureMounts } from '../../sandbox/insecure.ts';
@@ -45,7 +45,7 @@ export interface ContainerCommand {
   /** By default the one that every step has. */
   readonly hostname?: string | undefined;
   /** What differs from the limits of `security`. */
-  readonly isolation?: Partial<Pick<ContainerSpec, 'capabilities' | 'seccomp' | 'rootAccess'>>;
+  readonly isolation?: Partial<Pick<ContainerSpec, 'isolation' | 'rootAccess' | keyof ContainerLimits>>;
   readonly newPrivileges?: 'none' | undefined;
   readonly terminal?: TerminalSize | undefined;
   readonly resizes?: ContainerIo['resizes'];
@@ -80,10 +80,10 @@ export function prepareContainer(
   resources: RunningResources,
   active: ActiveSnapshot,
   { command, tree }: { readonly command: ContainerCommand; readonly tree: FileTree },
-): { spec: ContainerSpec; targets: PlacedMounts['targets'] } {
+): { spec: ContainerSpec } & Pick<PlacedMounts, 'places' | 'targets'> {
   refuseNul(command);
-  const { mounts, targets } = placeMounts(tree, stepMounts(command, factsFor(resources)));
-  return { spec: containerSpec(resources, active, { command, mounts, tree }), targets };
+  const { mounts, ...placed } = placeMounts(tree, stepMounts(command, factsFor(resources)));
+  return { spec: containerSpec(resources, active, { command, mounts, tree }), ...placed };
 }
 
 /** What the container of `command` has to do with the outside. */
@@ -134,14 +134,21 @@ function factsFor({ userNamespace }: RunningResources): HostFacts {
 }
 
 function stepMounts(command: ContainerCommand, facts: HostFacts): MountSpec[] {
-  const { addHosts, hostname = DEFAULT_HOSTNAME, limits, network, security, mounts = [] } = command;
+  const { addHosts, hostname = DEFAULT_HOSTNAME, network, mounts = [] } = command;
   const hosts: MountSpec = { kind: 'text', target: '/etc/hosts', text: hostsFile(hostname, addHosts) };
   const resolver: MountSpec[] = network === 'none' ? [] : [{ kind: 'resolver', target: '/etc/resolv.conf' }];
-  const shm = limits?.shmBytes === undefined ? {} : { shmBytes: limits.shmBytes };
-  const kernel = security === 'insecure' ? insecureMounts(facts, shm) : defaultMounts(facts, shm);
+  const kernel = kernelMounts(command, facts);
   // /proc and /sys come last: no path of a mount, whatever links lie in it, leads into them before they are there.
   const [early, late] = [kernel.filter(({ target }) => /^\/dev\b/.test(target)), kernel.filter(({ target }) => !/^\/dev\b/.test(target))];
   return [...early, ...[hosts, ...resolver, ...mounts].toSorted((a, b) => depthOf(a) - depthOf(b)), ...late];
+}
+
+function kernelMounts({ isolation, limits, security }: ContainerCommand, facts: HostFacts): MountSpec[] {
+  const shm = limits?.shmBytes === undefined ? {} : { shmBytes: limits.shmBytes };
+  if (security === 'insecure') return insecureMounts(facts, shm);
+  const mounts = defaultMounts(facts, shm);
+  // Of those, a /dev alone can be made of files.
+  return isolation?.isolation === 'chroot' ? mounts.filter(({ kind }) => kind === 'dev') : mounts;
 }
 
 /** What lies in another mount comes after it, whichever was written first. */

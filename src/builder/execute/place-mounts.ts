@@ -8,6 +8,8 @@ import { resolvePath } from '../../tree/resolve.ts';
 
 export interface PlacedMounts {
   readonly mounts: readonly MountSpec[];
+  /** Where each of them is, links of the image followed: as far as it lies in another mount, what that one holds decides. */
+  readonly places: readonly ByteString[];
   /** To be made in the root file system. */
   readonly targets: readonly StubRequest[];
 }
@@ -33,7 +35,7 @@ export function placeMounts(tree: FileTree, mounts: readonly MountSpec[]): Place
     // As runc does: a tmpfs looks like the directory that it hides.
     return mount.kind === 'tmpfs' && present !== undefined ? { ...mount, mode: mount.mode ?? present.mode } : mount;
   });
-  return { mounts: result, targets };
+  return { mounts: result, places: placed.map(({ at }) => at), targets };
 }
 
 function isKernelMount({ kind }: MountSpec): boolean {

@@ -5,6 +5,7 @@ import type { StatIndex } from '../../cache/stat-index.ts';
 import type { Emit } from '../../events.ts';
 import type { Image } from '../../images/image.ts';
 import type { CgroupMaker } from '../../sandbox/cgroup/step-cgroup.ts';
+import type { Isolation } from '../../sandbox/chroot-isolation.ts';
 import type { DnsSettings } from '../../sandbox/network/dns-settings.ts';
 import type { HostEntry } from '../../sandbox/network/hosts-file.ts';
 import type { NetworkPool } from '../../sandbox/network/network-pool.ts';
@@ -30,6 +31,10 @@ export interface BuildResources {
   networks(): NetworkPool;
   /** What steps work on; found at the first call, by means of the active snapshot. */
   workingTrees(active: ActiveSnapshot): Promise<'overlay' | 'copy'>;
+  /** How steps are kept apart from the machine. */
+  readonly isolation: Isolation;
+  /** A warning that every step may have reason for. */
+  warnOnce(message: string): void;
   /** Makes control groups for containers that have limits. */
   cgroups(): CgroupMaker;
   /** The one of steps, where their ids are mapped; undefined where they share tsbuild's. Throws PRIVILEGE. */

@@ -21,6 +21,7 @@ import type { StepSource } from '../plan/build-plan.ts';
 import { commandArgv } from '../plan/command-argv.ts';
 import { cleanWorkdir } from '../plan/config-patch.ts';
 import { cachedStep, type StepResult } from './cached-step.ts';
+import { inChroot } from './in-chroot.ts';
 import { inContainer, type StepNetworkMode } from './in-container.ts';
 import { openOutputLimiter } from './output-limit.ts';
 import { needGoodEnd } from './run-end.ts';
@@ -58,9 +59,10 @@ export async function runStep(run: StageRun, state: StageState, step: RunStep): 
   const platform = formatPlatform(state.platform);
   const hostNames = resources.options.addHosts.map(({ name }) => name);
   const mounts = await mount.identity();
-  const wanted = wantedDevices(step.instruction);
+  const isolation = resources.isolation === 'chroot' ? { isolation: resources.isolation } : {};
+  const rare = { ...wantedDevices(step.instruction), ...isolation };
   return await cachedStep(resources, run.inFlight, {
-    key: stepKey({ kind: 'run', parent: state.key, argv, env, cwd, user, network, security, hostNames, mounts, platform, ...wanted }),
+    key: stepKey({ kind: 'run', parent: state.key, argv, env, cwd, user, network, security, hostNames, mounts, platform, ...rare }),
     files: state.files,
     async make(active) {
       needRunnable(state.platform, platformOf(process.arch));
@@ -121,7 +123,8 @@ async function runCommand(run: StageRun, active: ActiveSnapshot, { step, ...comm
   const { addHosts, dns, limits, outputLimits, stepTimeoutMs } = resources.options;
   using deadline = openStepDeadline({ text: step.label.text, build: resources.deadline, stepTimeoutMs });
   const limiters = { stdout: openOutputLimiter(outputLimits), stderr: openOutputLimiter(outputLimits) };
-  const end = await inContainer(resources, active, {
+  const runIn = resources.isolation === 'chroot' ? inChroot : inContainer;
+  const end = await runIn(resources, active, {
     ...command,
     ...{ addHosts, dns, limits, stdin: 'empty' },
     onStart: deadline.start,

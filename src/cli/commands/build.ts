@@ -41,7 +41,7 @@ function choices(flags: Flags, env: Readonly<Record<string, string | undefined>>
     jobs: jobsOf(flags.jobs),
     ...{ timeoutMs: durationOf('timeout', flags.timeout), stepTimeoutMs: durationOf('step-timeout', flags.stepTimeout) },
     ...{ limits: limitsOf(flags), dns: dnsOf(flags) },
-    ...{ snapshotter: flags.snapshotter, userns: flags.userns },
+    ...{ snapshotter: flags.snapshotter, isolation: flags.isolation, userns: flags.userns },
     network: flags.network as BuildOptions['network'],
   };
 }

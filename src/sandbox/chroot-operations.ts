@@ -4,8 +4,8 @@ import type { Operation } from '../sys/syscall-program.ts';
 import type { ContainerSpec } from './container-spec.ts';
 import { AT_FDCWD } from './file-operations.ts';
 
-/** native/init.c knows the number. */
-const CHILDREN_FD = 4;
+/** native/init.c knows the number; those of the helper process (launch-helper.ts) are lower. */
+const CHILDREN_FD = 63;
 const O_CLOEXEC = 0o2000000;
 const O_PATH = 0o10000000;
 const F_DUPFD_CLOEXEC = 1030;

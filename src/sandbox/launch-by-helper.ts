@@ -7,7 +7,7 @@ import { closeSync } from 'node:fs';
 import { TsbuildError } from '../errors.ts';
 import { makeMemoryFile } from '../sys/pipe.ts';
 import { pidfdOpen, pidfdSendSignal } from '../sys/process.ts';
-import type { ContainerProgram } from './container-program.ts';
+import { type ContainerProgram, hasPidNamespace } from './container-program.ts';
 import { entryFile } from './entry-file.ts';
 import type { Launch, LaunchInputs } from './launcher.ts';
 
@@ -32,7 +32,8 @@ export function launchByHelper(program: ContainerProgram, inputs: LaunchInputs):
       stdio,
       env: {},
       cwd: '/',
-      detached: true,
+      // Who leads a session of its own makes no other, as the container's first process does.
+      detached: hasPidNamespace(program),
     });
     return follow(child);
   } finally {

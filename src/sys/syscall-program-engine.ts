@@ -120,13 +120,13 @@ function header(count: number, options: CloneOptions, arena: Memory): Buffer {
   return bytes;
 }
 
-/** Why a process in new namespaces could not be made, for clone3 and for unshare. */
 /** What a container has to be given, so that steps can be isolated in it. */
 export const CONTAINER_HINT =
   'Run tsbuild as root. Inside a container, give that container the options --security-opt seccomp=unconfined --security-opt apparmor=unconfined ' +
-  '(and, so that each step has a /proc of its own, --security-opt systempaths=unconfined), or --privileged.';
+  '(and, so that each step has a /proc of its own, --security-opt systempaths=unconfined), or --privileged. ' +
+  'Where none of that can be had, build --isolation=chroot runs steps with less isolation, and says with how little.';
 
-/** Why no process could be made. */
+/** Why a process in new namespaces could not be made, for clone3 and for unshare. */
 export function cloneError(errno: number, namespaces: number): TsbuildError {
   const cause = new SyscallError('clone3', `a process (flags 0x${namespaces.toString(16)})`, errnoName(errno));
   if (errno === EPERM) {

@@ -19,6 +19,17 @@ USER root
 RUN if cat /proc/*/environ 2> /dev/null | grep -q hush; then echo seen; exit 1; fi; for p in /proc/[0-9]*; do if test -e $p/root${process.cwd()}/package.json; then echo $p leads out; exit 1; fi; done
 `;
 
+/** What a chroot can hold, built in three steps: the last looks for what the one before it has left running. */
+const CHROOT = `FROM busybox
+RUN test "$(id -u)$(hostname)" = 0outside && rm -r /home && mkdir /home && echo files > /made && echo > /dev/null && test -z "$(cat /dev/null)"
+RUN test -d /home && ! test -e /home/app && cat /made && test ! -e /proc/self && grep -q outside /etc/hosts && mkdir /up && ! chroot /up true
+RUN --mount=type=cache,target=/c --mount=type=tmpfs,target=/t sh -c 'sleep 1000 & echo $! > /pid; echo "the number of the leftover: $!"' && touch /c/x /t/y
+USER app
+RUN --mount=type=cache,target=/c test "$(id -un)" = app && test -e /c/x && test ! -e /t && test ! -e /dev/pts && ! mknod /tmp/n c 1 3
+USER root
+RUN ! kill -0 $(cat /pid)
+`;
+
 interface Engine {
   readonly program: string;
   readonly env: NodeJS.ProcessEnv;
@@ -54,6 +65,40 @@ describe('in a container of Docker', () => {
     assert.match(stderr, /ERR_TSBUILD_PRIVILEGE: Cannot isolate a RUN step/);
     assert.match(stderr, /--security-opt seccomp=unconfined --security-opt apparmor=unconfined/);
     assert.match(stderr, /systempaths=unconfined/);
+    assert.match(stderr, /--isolation=chroot/);
+  });
+
+  it('builds in a chroot under the default profile, and says what that does not isolate', async () => {
+    const { code, stderr } = await buildIn(docker, [], ['--hostname=outside'], { dockerfile: CHROOT, flags: ['--isolation=chroot'] });
+    assert.equal(code, 0, stderr);
+    assert.equal(stderr.match(/Steps are NOT isolated/g)?.length, 1, stderr);
+    assert.match(stderr, /no seccomp filter of tsbuild is loaded/);
+    assert.doesNotMatch(stderr, /no device nodes/);
+    assert.match(stderr, /the number of the leftover: \d+/);
+  });
+
+  it('gives no step less of a network than the container lets it, and says so', async () => {
+    const { code, stderr } = await buildIn(docker, [], [], { dockerfile: CHROOT, flags: ['--isolation=chroot', '--network=none'] });
+    assert.notEqual(code, 0);
+    assert.match(stderr, /ERR_TSBUILD_UNSUPPORTED: Cannot run a step without a network[\s\S]*--cap-add SYS_ADMIN/);
+  });
+
+  it('names the capability that a chroot takes, where the container has it not', async () => {
+    const { code, stderr } = await buildIn(docker, [], ['--cap-drop=SYS_CHROOT'], { dockerfile: CHROOT, flags: ['--isolation=chroot'] });
+    assert.notEqual(code, 0);
+    assert.match(
+      stderr,
+      /ERR_TSBUILD_PRIVILEGE: Cannot run a step in a chroot[\s\S]*--cap-add SYS_CHROOT[\s\S]*capabilities\.add: \[SYS_CHROOT\]/,
+    );
+  });
+
+  it('builds in a chroot without device nodes where the container makes none, with a warning', async () => {
+    const { code, stderr } = await buildIn(docker, [], ['--cap-drop=MKNOD'], {
+      dockerfile: 'FROM busybox\nRUN test ! -e /dev/null && test -d /dev/shm && touch /made\nRUN test -e /made\n',
+      flags: ['--isolation=chroot'],
+    });
+    assert.equal(code, 0, stderr);
+    assert.equal(stderr.match(/Steps have no device nodes/g)?.length, 1, stderr);
   });
 
   it('builds where user namespaces are allowed, with a warning of the /proc that steps see', async () => {
@@ -78,12 +123,9 @@ describe('in a container of Docker', () => {
   });
 
   it('builds for an ordinary user, whose steps have one id', async () => {
-    const { code, stderr } = await buildIn(
-      docker,
-      ['seccomp=unconfined', 'apparmor=unconfined'],
-      ['--user=4321'],
-      'FROM busybox\nRUN id -u > /who && rm -r /home/app\n',
-    );
+    const { code, stderr } = await buildIn(docker, ['seccomp=unconfined', 'apparmor=unconfined'], ['--user=4321'], {
+      dockerfile: 'FROM busybox\nRUN id -u > /who && rm -r /home/app\n',
+    });
     assert.equal(code, 0, stderr);
     assert.match(stderr, /no subordinate ids/);
   });
@@ -112,6 +154,12 @@ describe('in a container of podman without root', () => {
       }
       const refused = await buildIn(podman, []);
       assert.match(refused.stderr, /ERR_TSBUILD_PRIVILEGE: Cannot isolate a RUN step[\s\S]*--security-opt seccomp=unconfined/);
+      const inChroot = await buildIn(podman, [], [], {
+        dockerfile: 'FROM busybox\nRUN id -u > /who && test ! -e /dev/null\nUSER app\nRUN test "$(cat /who)$(id -u)" = 01000\n',
+        flags: ['--isolation=chroot'],
+      });
+      assert.equal(inChroot.code, 0, inChroot.stderr);
+      assert.match(inChroot.stderr, /Steps have no device nodes/);
       const built = await buildIn(podman, ['seccomp=unconfined', 'unmask=ALL']);
       assert.equal(built.code, 0, built.stderr);
       assert.doesNotMatch(built.stderr, /Steps see the \/proc/);
@@ -127,7 +175,7 @@ async function buildIn(
   { program, env, before = [] }: Engine,
   security: readonly string[],
   more: readonly string[] = [],
-  dockerfile = DOCKERFILE,
+  { dockerfile = DOCKERFILE, flags = ['--network=none'] }: { readonly dockerfile?: string; readonly flags?: readonly string[] } = {},
 ): Promise<CommandResult> {
   writeFileSync(path.join(directory, 'context/Dockerfile'), dockerfile);
   const mounts = [
@@ -142,7 +190,7 @@ async function buildIn(
   const tsbuild = `${process.execPath} ${BIN}`;
   const script = [
     `${tsbuild} import ${path.join(directory, 'base.tar')} busybox > /dev/null && echo imported`,
-    `TOKEN=hush ${tsbuild} build --progress=plain --network=none ${path.join(directory, 'context')}`,
+    `TOKEN=hush ${tsbuild} build --progress=plain ${flags.join(' ')} ${path.join(directory, 'context')}`,
   ].join(' && ');
   return await runCommand(
     program,

@@ -1,4 +1,6 @@
 import { chooseLauncher } from '../../src/sandbox/launcher.ts';
+import { chrootContract } from '../contracts/chroot.ts';
 import { launcherContract } from '../contracts/launcher.ts';
 
 launcherContract('helper', () => chooseLauncher('helper'));
+chrootContract('helper', () => chooseLauncher('helper'));

@@ -31,7 +31,7 @@ export function makeDevices(parent: number, name: ByteString, onNoDevices: (why:
   }
 }
 
-/** All of them or none: why not. What is called null and is a file would take what is written to it. */
+/** All of them or none: why not, in the same words each time. What is called null and is a file would take what is written to it. */
 function makeNodes(dev: number): string | undefined {
   if (idScope() !== 'machine') return 'a user namespace makes no device nodes';
   const made: ByteString[] = [];
@@ -48,6 +48,8 @@ function makeNodes(dev: number): string | undefined {
   } catch (error) {
     if (!(error instanceof SyscallError && (error.errno === 'EPERM' || error.errno === 'EACCES'))) throw error;
     for (const name of made) unlinkAt(dev, name, 'file');
-    return error.message;
+    return made.length === DEVICES.length
+      ? `none can be opened where the state directory lies (${error.errno})`
+      : `mknod is refused (${error.errno})`;
   }
 }

@@ -9,15 +9,15 @@
  * tsbuild does: the other end of fd 3 is closed then. PR_SET_PDEATHSIG says the same, but has a gap before it is set.
  * Bytes that tsbuild writes to fd 3 are signals for the command: N, or 128 + N for its whole process group.
  *
- * Where there is no PID namespace it is the subreaper of the step, and fd 4 lists its children (proc(5), /proc/PID/task/TID/children):
+ * Where there is no PID namespace it is the subreaper of the step, and fd 63 lists its children (proc(5), /proc/PID/task/TID/children):
  * then it kills whatever descends from it before it ends. It keeps CAP_KILL for that, which the command does not get.
  */
 #include "syscall.h"
 
-enum { STATUS = 3, CHILDREN = 4, GROUP = 128, CLD_SIGNAL = 17, SIGNAL_COUNT = 64, SIGNAL_SET_BYTES = 8, SIG_SETMASK = 2 };
+enum { STATUS = 3, CHILDREN = 63, GROUP = 128, CLD_SIGNAL = 17, SIGNAL_COUNT = 64, SIGNAL_SET_BYTES = 8, SIG_SETMASK = 2 };
 enum { F_SETFD = 2, FD_CLOEXEC = 1, SFD_CLOEXEC = 02000000, SFD_NONBLOCK = 04000 };
 enum { CLONE_VFORK = 0x4000, TIOCSCTTY = 0x540E };
-enum { PR_SET_DUMPABLE = 4, PR_SET_NAME = 15, WNOHANG = 1, WALL = 0x40000000, SIGKILL = 9 };
+enum { PR_SET_PDEATHSIG = 1, PR_SET_DUMPABLE = 4, PR_SET_NAME = 15, WNOHANG = 1, WALL = 0x40000000, SIGKILL = 9 };
 enum { EINTR = 4, ENOENT = 2, ECHILD = 10, EACCES = 13, ENOTDIR = 20, CAPABILITY_VERSION_3 = 0x20080522 };
 enum { POLLIN = 1, POLLERR = 8, POLLHUP = 16 };
 
@@ -80,7 +80,10 @@ __attribute__((noreturn)) static void start(char **candidates, char **argv, char
   syscall3(__NR_ioctl, 0, TIOCSCTTY, 0); /* where standard input is a terminal, the container's own */
   unsigned long none = 0;
   syscall4(__NR_rt_sigprocmask, SIG_SETMASK, &none, 0, SIGNAL_SET_BYTES);
-  if (is_subreaper) drop_capabilities();
+  if (is_subreaper) {
+    drop_capabilities();
+    syscall2(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL);
+  }
   long error = ENOENT;
   for (char **candidate = candidates; candidate < argv; candidate++) {
     long result = -syscall3(__NR_execve, *candidate, argv, environment);

@@ -30,6 +30,7 @@ describe('stepKey()', () => {
       { ...RUN, user: 'app' },
       { ...RUN, network: 'none' },
       { ...RUN, security: 'insecure' },
+      { ...RUN, isolation: 'chroot' },
       { ...RUN, hostNames: ['db'] },
       { ...RUN, mounts: ['tmpfs', '/u'] },
       { ...RUN, devices: ['vendor.com/class=a', 'false'] },

@@ -195,3 +195,60 @@ describe('containerProgram', () => {
     assert.equal(position(/^seccomp/, order({ ...SPEC, seccomp: 'unconfined' })), -1);
   });
 });
+
+describe('containerProgram of a chroot', () => {
+  const spec: ContainerSpec = { ...SPEC, rootfs: { directory: '/state/copy' }, mounts: [], isolation: 'chroot', network: 'host' };
+  const inputs: ContainerInputs = { ...INPUTS, stdin: 'pipe' };
+
+  it('mounts nothing, unshares nothing, and names no host', () => {
+    const { namespaces, operations } = containerProgram(spec, inputs);
+    assert.equal(namespaces, 0);
+    const calls = new Set<string>(operations.map(({ syscall }) => syscall));
+    const others = 'mount move_mount open_tree fsopen fsmount mount_setattr umount2 pivot_root unshare setns sethostname setdomainname';
+    assert.deepEqual(
+      others.split(' ').filter((call) => calls.has(call)),
+      [],
+    );
+    assert.equal(containerProgram({ ...spec, network: 'none' }, inputs).namespaces, 0x40000000); // CLONE_NEWNET, linux/sched.h
+  });
+
+  it('changes its root by a descriptor, after what it needs of /proc and before what the image decides', () => {
+    const steps = [
+      /^prctl PR_SET_CHILD_SUBREAPER/,
+      /^openat the list of its children/,
+      /^openat \/state\/copy \(O_PATH\)/,
+      /^fchdir to the root directory/,
+      /^chroot to the root directory/,
+      /^chdir \/ of the step/,
+      /^openat2 the working directory/,
+      /^prctl PR_GET_SECCOMP/,
+      /^prctl PR_CAPBSET_DROP/,
+      /^execveat/,
+    ].map((pattern) => position(pattern, order(spec, inputs)));
+    assert.ok(!steps.includes(-1), String(steps));
+    assert.deepEqual(
+      steps,
+      steps.toSorted((a, b) => a - b),
+    );
+  });
+
+  it('watches tsbuild by its socket alone, since it must not be killed before what it has started', () => {
+    const lines = order(spec, inputs);
+    assert.ok(lines.findLastIndex((line) => line === 'prctl PR_SET_PDEATHSIG (none)') > position(/^setresuid/, lines));
+    assert.equal(
+      lines.findLastIndex((line) => line === 'prctl PR_SET_PDEATHSIG'),
+      0,
+    );
+    assert.ok(position(/^ppoll .*has tsbuild ended/, lines) > position(/PR_SET_PDEATHSIG \(none\)/, lines));
+  });
+
+  it('keeps one capability of an ordinary user beyond its exec, and none of root', () => {
+    const ambient = (uid: number) =>
+      order({ ...spec, process: { ...spec.process, uid } }, inputs).filter((line) => /AMBIENT_RAISE|inheritable too/.test(line));
+    assert.deepEqual(ambient(1000), [
+      'capset effective and permitted 0000000000000020, inheritable too',
+      'prctl PR_CAP_AMBIENT_RAISE CAP_KILL',
+    ]);
+    assert.deepEqual(ambient(0), []);
+  });
+});

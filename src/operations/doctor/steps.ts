@@ -91,7 +91,7 @@ function reasonOf(error: Error): string {
 function containerFix(asker: Asker): string {
   return asker.capabilities.includes('CAP_SYS_ADMIN')
     ? 'See what is missing below.'
-    : 'Give tsbuild CAP_SYS_ADMIN, or let it make user namespaces; inside Docker: docker run --security-opt seccomp=unconfined --security-opt apparmor=unconfined.';
+    : 'Give tsbuild CAP_SYS_ADMIN, or let it make user namespaces; inside Docker: docker run --security-opt seccomp=unconfined --security-opt apparmor=unconfined; otherwise tsbuild build --isolation=chroot, which isolates less.';
 }
 
 function mountsFinding({ mounts }: StepFacts): Finding {

@@ -123,7 +123,7 @@ function notHere(): TsbuildError {
 /** What the machine's owner has to change; each switch is named where it is set. */
 function refused(cause: SyscallError): TsbuildError {
   const message = `Cannot build as an ordinary user: this machine gives no usable user namespace (${cause.syscall}: ${cause.errno})`;
-  const hint = `${remedy()} Or run tsbuild as root.`;
+  const hint = `${remedy()} Or run tsbuild as root, which in a container without any privileges can still build --isolation=chroot, with less isolation.`;
   return new TsbuildError('PRIVILEGE', message, { hint, cause });
 }
 

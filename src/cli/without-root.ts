@@ -14,10 +14,15 @@ export async function moveIfNeeded(parsed: ParsedCommand | { readonly help: stri
   const isRoot = process.geteuid?.() === 0;
   // The doctor looks at an ordinary user's namespace from outside; a root's is what it is to look at.
   if (EVERYWHERE.has(parsed.spec.name) && !(isRoot && parsed.spec.name === 'doctor')) return;
-  if (isRoot && isPrivileged()) return;
+  // In a namespace root could make no device nodes: a chroot takes no more than root has.
+  if (isRoot && (isPrivileged() || isForChroot(parsed))) return;
   const { startInUserNamespace, startWithPrivileges } = await import('../rootless.ts');
   if (isRoot) startWithPrivileges();
   else startInUserNamespace();
+}
+
+function isForChroot({ flags, spec }: ParsedCommand): boolean {
+  return spec.name === 'build' && (flags.isolation ?? process.env['TSBUILD_ISOLATION']) === 'chroot';
 }
 
 /** Root of a container may be without what makes namespaces and networks: CAP_NET_ADMIN (12) and CAP_SYS_ADMIN (21), capabilities(7). */

@@ -8,6 +8,7 @@ import { after, before, describe, it } from 'node:test';
 import { emptyUserWorld } from './_rootless.ts';
 import { BIN, type CommandResult, makeBusyboxRootfs, runCommand } from './_world.ts';
 
+const tsbuild = `${process.execPath} ${BIN}`;
 const START_MS = 30_000;
 const POLL_MS = 100;
 const DOCKERFILE = `FROM busybox
@@ -66,6 +67,8 @@ describe('in a container of Docker', () => {
     assert.match(stderr, /--security-opt seccomp=unconfined --security-opt apparmor=unconfined/);
     assert.match(stderr, /systempaths=unconfined/);
     assert.match(stderr, /--isolation=chroot/);
+    const doctor = await runIn(docker, `${tsbuild} doctor`);
+    assert.match(doctor.stdout, /container[^\n]*\n[\s\S]*--isolation=chroot/);
   });
 
   it('builds in a chroot under the default profile, and says what that does not isolate', async () => {
@@ -172,12 +175,24 @@ describe('in a container of podman without root', () => {
 
 /** Imports an image and builds in a container of the engine, with the tsbuild and the node of this test. */
 async function buildIn(
-  { program, env, before = [] }: Engine,
+  engine: Engine,
   security: readonly string[],
   more: readonly string[] = [],
   { dockerfile = DOCKERFILE, flags = ['--network=none'] }: { readonly dockerfile?: string; readonly flags?: readonly string[] } = {},
 ): Promise<CommandResult> {
   writeFileSync(path.join(directory, 'context/Dockerfile'), dockerfile);
+  const script = [
+    `${tsbuild} import ${path.join(directory, 'base.tar')} busybox > /dev/null && echo imported`,
+    `TOKEN=hush ${tsbuild} build --progress=plain ${flags.join(' ')} ${path.join(directory, 'context')}`,
+  ].join(' && ');
+  return await runIn(engine, script, { security, more });
+}
+
+async function runIn(
+  { program, env, before = [] }: Engine,
+  script: string,
+  { security = [], more = [] }: { readonly security?: readonly string[]; readonly more?: readonly string[] } = {},
+): Promise<CommandResult> {
   const mounts = [
     '/usr',
     '/lib',
@@ -187,11 +202,6 @@ async function buildIn(
     path.join(directory, 'context'),
     path.join(directory, 'base.tar'),
   ];
-  const tsbuild = `${process.execPath} ${BIN}`;
-  const script = [
-    `${tsbuild} import ${path.join(directory, 'base.tar')} busybox > /dev/null && echo imported`,
-    `TOKEN=hush ${tsbuild} build --progress=plain ${flags.join(' ')} ${path.join(directory, 'context')}`,
-  ].join(' && ');
   return await runCommand(
     program,
     [

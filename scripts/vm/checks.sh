@@ -201,6 +201,27 @@ check_53_beside_other_processes_the_group_is_below_the_root() {
   rmdir /sys/fs/cgroup/crowd
 }
 
+check_60_steps_with_ids_of_their_own_make_the_same_layers() {
+  owners
+  "$TSBUILD" build --network none --no-cache -t owners:1 owners
+  "$TSBUILD" build --network none --no-cache --userns auto -t owners:2 owners
+  diff <(layers_of owners:1) <(layers_of owners:2)
+  [ "$("$TSBUILD" run --network none --userns auto owners:2 awk '{print $2}' /proc/self/uid_map)" -ge 1879048192 ]
+}
+
+check_61_an_ordinary_user_builds_the_same_layers() {
+  owners
+  "$TSBUILD" build --network none --no-cache -t owners:1 owners
+  useradd -m -K SUB_UID_COUNT=0 -K SUB_GID_COUNT=0 builder
+  usermod --add-subuids 300000-365535 --add-subgids 300000-365535 builder
+  cp -r rootfs.tar owners ~builder
+  chmod 755 "$WORK"
+  local user=(setpriv --reuid builder --regid builder --clear-groups env HOME=/home/builder TSBUILD_ROOT=/home/builder/state "$TSBUILD")
+  "${user[@]}" import ~builder/rootfs.tar busybox
+  "${user[@]}" build --network none -t owners:3 ~builder/owners
+  diff <(layers_of owners:1) <("${user[@]}" inspect owners:3 | grep -A99 '"layers"' | grep -o 'sha256:[0-9a-f]*')
+}
+
 # layers BASE FROM TO: an image of TO layers of files, and one on top of it that removes from the lowest.
 layers() {
   local count=$3
@@ -210,6 +231,18 @@ layers() {
   printf 'FROM layers:%s\nRUN [ "$(ls /layers | wc -l)" = %s ] && rm /layers/1 && ls /layers | wc -l >/left\n' "$count" "$count" | context "top-$count"
   "$TSBUILD" build --network none -t "top:$count" "top-$count"
   [ "$("$TSBUILD" run --network none "top:$count" cat /left)" = $((count - 1)) ]
+}
+
+owners() {
+  context owners <<'DOCKERFILE'
+FROM busybox
+RUN mkdir -p /d/e && echo 1 >/d/e/f && chown 1000:1000 /d && chown 65533:7 /d/e/f && chmod 4751 /d/e/f && ln -s f /d/e/link && chown -h 5:6 /d/e/link && find / -xdev -newer /etc/passwd -exec touch -h -d @1700000000 '{}' + 2>/dev/null; true
+RUN rm -r /home && mkdir /home && mv /d/e /moved && chown 12 /moved/f && find / -xdev -newer /etc/passwd -exec touch -h -d @1700000000 '{}' + 2>/dev/null; true
+DOCKERFILE
+}
+
+layers_of() {
+  "$TSBUILD" inspect "$1" | grep -A99 '"layers"' | grep -o 'sha256:[0-9a-f]*'
 }
 
 uplink() {

@@ -16,6 +16,7 @@ import { type ContainerProgram, containerProgram, hasPidNamespace } from './cont
 import type { ContainerSpec } from './container-spec.ts';
 import { chooseLauncher, type Launch, type Launcher } from './launcher.ts';
 import type { NetworkPool, StepNetwork } from './network/network-pool.ts';
+import { type Orphans, takeOrphans } from './orphans.ts';
 import { watchMemory } from './out-of-memory.ts';
 import { defaultFilter } from './seccomp/default-filter.ts';
 import { decodeMessages, type StatusMessage } from './status-message.ts';
@@ -113,11 +114,17 @@ async function runInCgroup(spec: ContainerSpec, io: ContainerIo, { launcher, cgr
       cgroups: cgroup?.join ?? [],
     });
     const memory = watchMemory(cgroup);
-    const end = await launchAndWait({ program, launcher, network }, io);
+    using orphans = orphansOf(spec);
+    const end = await launchAndWait({ program, launcher, network }, io).finally(async () => await orphans?.end());
     return memory.explain(exitOf(end, program.operations, spec));
   } finally {
     network?.release();
   }
+}
+
+function orphansOf({ isolation, process, rootfs }: ContainerSpec): Orphans | undefined {
+  if (isolation !== 'chroot' || !('directory' in rootfs)) return undefined;
+  return takeOrphans({ directory: rootfs.directory, uid: process.uid });
 }
 
 interface Start {

@@ -23,6 +23,7 @@ const ESRCH = 3;
 const PR_SET_PDEATHSIG = 1;
 const PR_GET_DUMPABLE = 3;
 const PR_SET_DUMPABLE = 4;
+const PR_SET_CHILD_SUBREAPER = 36;
 
 const syscall = bind('long syscall(long number, long a, long b, long c, long d)');
 const waitid = bind('int waitid(int type, int id, _Out_ uint8_t *info, int options)');
@@ -60,6 +61,11 @@ export function dumpable(): number {
 
 export function setDumpable(value: number): void {
   prctl(PR_SET_DUMPABLE, value);
+}
+
+/** Whether what loses its parent among the descendants of this process becomes its child. prctl(2) */
+export function setChildSubreaper(is: boolean): void {
+  prctl(PR_SET_CHILD_SUBREAPER, is ? 1 : 0);
 }
 
 /** SIGKILL to this process when the thread that started it ends. prctl(2) */

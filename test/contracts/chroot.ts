@@ -143,6 +143,17 @@ export function chrootContract(name: string, load: () => Promise<Launcher>): voi
       assert.deepEqual(processesWith(`sleep ${left}`), []);
     });
 
+    it('ends with its first process, whoever kills that', async () => {
+      for (const uid of [0, 1000]) {
+        const left = daemon();
+        const { signal } = await step(`(setsid sleep ${left} &); (sleep ${left}; sleep ${left}) & kill -9 $PPID; sleep ${left}`, {
+          process: { uid, gid: uid, groups: [uid] },
+        });
+        assert.equal(signal, 'SIGKILL');
+        assert.deepEqual(processesWith(`sleep ${left}`), []);
+      }
+    });
+
     it('is ended by its signal, with all that it started', async () => {
       const left = daemon();
       const controller = new AbortController();

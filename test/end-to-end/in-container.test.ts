@@ -80,6 +80,20 @@ describe('in a container of Docker', () => {
     assert.match(stderr, /the number of the leftover: \d+/);
   });
 
+  it('leaves no process of a step in a chroot, whichever user has killed its first one', async () => {
+    const context = path.join(directory, 'context');
+    const build = (user: string): string =>
+      `printf 'FROM busybox\\nUSER ${user}\\nRUN (setsid sleep 5000 &); kill -9 $PPID; sleep 5000\\n' | ${tsbuild} build --isolation=chroot -f - ${context}`;
+    const script = [
+      `${tsbuild} import ${path.join(directory, 'base.tar')} busybox > /dev/null`,
+      ...[`${build('root')} || echo failed`, `${build('app')} || echo failed`],
+      `for p in /proc/[0-9]*; do tr '\\0' ' ' < $p/cmdline; echo; done | grep -c '^sleep 5000'`,
+    ];
+    const { stdout, stderr } = await runIn(docker, script.join('\n'));
+    assert.equal(stdout, 'failed\nfailed\n0\n', stderr);
+    assert.equal(stderr.match(/ERR_TSBUILD_RUN_KILLED/g)?.length, 2, stderr);
+  });
+
   it('gives no step less of a network than the container lets it, and says so', async () => {
     const { code, stderr } = await buildIn(docker, [], [], { dockerfile: CHROOT, flags: ['--isolation=chroot', '--network=none'] });
     assert.notEqual(code, 0);

@@ -132,6 +132,18 @@ describe('--isolation=chroot', () => {
     );
   });
 
+  it('lets a step neither leave its root nor make a device, and opens those of /dev', async () => {
+    await succeed(
+      [
+        'FROM busybox',
+        'RUN mkdir /up && ! chroot /up true && ! mknod /null c 1 3 && ! mount -t tmpfs none /up && test ! -e /null',
+        'RUN head -c 4 /dev/zero | wc -c | grep -q 4 && head -c 4 /dev/urandom > /r && (sleep 0 & wait) && echo > /dev/null && touch /dev/shm/x',
+        'USER app',
+        'RUN echo > /dev/null && touch /dev/shm/x && ! touch /x',
+      ].join('\n'),
+    );
+  });
+
   it('leads no mount and no working directory out of the root, whatever links there are', async () => {
     const canary = path.join(world.directory, 'canary');
     mkdirSync(canary);
@@ -167,6 +179,10 @@ describe('--isolation=chroot', () => {
     await succeed(
       `FROM busybox\nRUN ${cache},target=/c,source=/part test -e /c/x && echo 2 > /c/y\nRUN ${cache},target=/d test -e /d/part/y\n`,
     );
+    await succeed(
+      `FROM busybox\nRUN ${cache},target=/c,readonly ${cache},target=/p,source=/part,ro echo > /p/lost && echo > /c/part/lost; rm /c/part/x\n`,
+    );
+    await succeed(`FROM busybox\nRUN ${cache},target=/c ls /c/part > /l && test "$(echo $(cat /l))" = "x y"\n`);
     await succeed(`FROM busybox\nRUN ${cache},target=/c rm -r /c/part && mv /c /elsewhere && mkdir /c\n`);
     await succeed(`FROM busybox\nRUN ${cache},target=/c test -z "$(ls /c)"\n`);
     const twice = await build(`FROM busybox\nRUN ${cache},target=/c ${cache},target=/d true\n`);

@@ -8,14 +8,19 @@ import { applyChanges } from '../../layers/apply-changes.ts';
 import type { CacheMount } from '../../parser/mount.ts';
 import type { Isolation } from '../../sandbox/chroot-isolation.ts';
 import type { MountSpec } from '../../sandbox/container-spec.ts';
+import { openMergedTree } from '../../snapshots/merged-tree.ts';
+import type { ActiveSnapshot } from '../../snapshots/snapshotter.ts';
 import { O_PATH, openDirectory, openInRoot } from '../../sys/open.ts';
 import { fromText } from '../../tree/byte-string.ts';
 import type { Change } from '../../tree/change.ts';
+import { resolvePath } from '../../tree/resolve.ts';
 import { openMountSource, sourceIdentity, wholeCopy } from './bind-mount.ts';
 import { findSource } from './copy-sources.ts';
 import type { MountPlace, RunMount } from './run-mounts.ts';
 import type { StageRun } from './stage-run.ts';
+import { copyPart } from './working-tree.ts';
 
+type BindSpec = Extract<MountSpec, { kind: 'bind' }>;
 type Cache = Omit<MountPlace, 'number'> & { readonly mount: CacheMount };
 
 /** All caches of a step: it takes each once, in one order for all steps, so that two steps never wait for each other. */
@@ -31,7 +36,7 @@ export function cacheMounts(run: StageRun, caches: readonly Cache[]): RunMount {
       }
       return all;
     },
-    async open() {
+    async open(active) {
       const named: (Cache & { readonly name: string })[] = [];
       for (const cache of caches) named.push({ ...cache, name: await cacheName(run, cache) });
       const held = new Map<string, HeldCache>();
@@ -41,7 +46,8 @@ export function cacheMounts(run: StageRun, caches: readonly Cache[]): RunMount {
       };
       try {
         for (const name of [...new Set(named.map((cache) => cache.name))].sort()) held.set(name, await take(run, name, named));
-        const specs = named.map((cache) => specOf(cache, held.get(cache.name)?.directory ?? ''));
+        const specs: MountSpec[] = [];
+        for (const cache of named) specs.push(await protectedSpec(run, active, specOf(cache, held.get(cache.name)?.directory ?? '')));
         return { specs, env: new Map(), [Symbol.asyncDispose]: async () => release() };
       } catch (error) {
         release();
@@ -114,7 +120,16 @@ function* contentOnly(changes: Iterable<Change>): Generator<Change> {
   }
 }
 
-function specOf({ mount, target, from }: Cache, hostPath: string): MountSpec {
+/** Where no mount is read-only, the step gets a copy, so that what it writes is lost. */
+async function protectedSpec({ resources }: StageRun, active: ActiveSnapshot, spec: BindSpec): Promise<BindSpec> {
+  if (resources.isolation !== 'chroot' || spec.access === 'read-write') return spec;
+  const { source = '/', ...mount } = spec;
+  using tree = openMergedTree({ layers: [openDirectory(fromText(spec.hostPath))], top: 'fixed' });
+  const from = resolvePath(tree, fromText(source), 'follow').path;
+  return { ...mount, hostPath: await copyPart(resources, active, { tree, from }) };
+}
+
+function specOf({ mount, target, from }: Cache, hostPath: string): BindSpec {
   const { access } = mount;
   const source = path.posix.join('/', mount.source);
   if (from !== undefined || source === '/') return { kind: 'bind', target, hostPath, access };

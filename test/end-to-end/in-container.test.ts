@@ -80,6 +80,12 @@ describe('in a container of Docker', () => {
     assert.match(stderr, /the number of the leftover: \d+/);
   });
 
+  it('builds in a chroot by the helper, too', async () => {
+    const options = ['--hostname=outside', '-e', 'TSBUILD_LAUNCHER=helper', '-e', 'TSBUILD_ISOLATION=chroot'];
+    const { code, stderr } = await buildIn(docker, [], options, { dockerfile: CHROOT, flags: [] });
+    assert.equal(code, 0, stderr);
+  });
+
   it('leaves no process of a step in a chroot, whichever user has killed its first one', async () => {
     const context = path.join(directory, 'context');
     const build = (user: string): string =>

@@ -72,6 +72,15 @@ describe('RUN --mount=type=ssh', { skip }, () => {
     assert.match(stderr, /\/run: No such file/);
   });
 
+  test('lets a step in a chroot sign, too', async () => {
+    const { code, stderr } = await build(
+      'RUN --mount=type=ssh,target=/agent,mode=0640,uid=3 stat -c "%a %u %F" /agent; ssh-add -l\nRUN test ! -e /agent',
+      ['--isolation=chroot', '--ssh', `default=${socket}`],
+    );
+    assert.equal(code, 0, stderr);
+    assert.match(stderr, / 640 3 socket\n[\s\S]*256 SHA256:\S+ in-agent/);
+  });
+
   test('refuses everything else: no step adds, removes or locks keys', async () => {
     const { code, stderr } = await build('RUN --mount=type=ssh ssh-add -D; ssh-add -x </dev/null; ssh-add -d /key.pub; ssh-add -l', [
       '--no-cache',

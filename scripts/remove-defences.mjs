@@ -4,10 +4,11 @@
  * repository, and runs the tests that are to notice. Prints a line each; fails when a defence can go and nobody does. Needs root.
  * WORD...: only those whose name or file has it. --sample: so many of them, by chance.
  */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { chmodSync, cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
@@ -26,7 +27,8 @@ const copy = makeCopy();
 try {
   build(true);
   const sound = new Set();
-  const survivors = chosen.filter((defence) => !isNoticedOrToldWhy(defence, sound));
+  const survivors = [];
+  for (const defence of chosen) if (!(await isNoticedOrToldWhy(defence, sound))) survivors.push(defence);
   console.log(
     `${chosen.length - survivors.length} of ${chosen.length} removed defences were noticed${values.sample ? ` (seed ${seed})` : ''}`,
   );
@@ -37,9 +39,9 @@ try {
 }
 
 /** What cannot be tried counts as a survivor, and the others are tried all the same. */
-function isNoticedOrToldWhy(defence, sound) {
+async function isNoticedOrToldWhy(defence, sound) {
   try {
-    return isNoticed(defence, sound);
+    return await isNoticed(defence, sound);
   } catch (error) {
     console.log(`UNTRIED  ${defence.name}: ${error.message}`);
     return false;
@@ -47,10 +49,10 @@ function isNoticedOrToldWhy(defence, sound) {
 }
 
 /** Whether one of its tests fails without it; that they pass with it is tried once. */
-function isNoticed(defence, sound) {
+async function isNoticed(defence, sound) {
   const began = performance.now();
   for (const test of defence.tests) {
-    if (!sound.has(test) && !passes(test)) throw new Error(`${test} fails with all defences in place:\n${failed.join('\n')}`);
+    if (!sound.has(test) && !(await passes(test))) throw new Error(`${test} fails with all defences in place:\n${failed.join('\n')}`);
     sound.add(test);
   }
   const file = path.join(copy, defence.file);
@@ -62,7 +64,7 @@ function isNoticed(defence, sound) {
   );
   let noticed;
   try {
-    noticed = build(defence.tests.some((test) => test.includes('end-to-end'))) ? defence.tests.find((test) => !passes(test)) : undefined;
+    noticed = build(defence.tests.some((test) => test.includes('end-to-end'))) ? await firstThatFails(defence.tests) : undefined;
     if (noticed === undefined && !isCompiled) throw new Error(`${defence.name}: what is left does not compile`);
   } finally {
     replaceFile(file, text);
@@ -92,20 +94,31 @@ function build(whole) {
   return isCompiled;
 }
 
-function passes(test) {
+async function firstThatFails(tests) {
+  for (const test of tests) if (!(await passes(test))) return test;
+  return undefined;
+}
+
+/** A test that has failed once is not run to its end. */
+async function passes(test) {
   const compiled = path.join('.build', test.replace(/\.ts$/, '.js'));
   if (!existsSync(path.join(copy, compiled))) throw new Error(`No such test: ${test}`);
-  const { status, stdout } = spawnSync(process.execPath, ['--test', '--test-reporter=tap', compiled], {
+  failed = [];
+  const child = spawn(process.execPath, ['--test', '--test-reporter=tap', compiled], {
     cwd: copy,
     stdio: ['ignore', 'pipe', 'inherit'],
-    encoding: 'utf8',
-    maxBuffer: 1 << 28,
-    timeout: TEST_MS,
-    killSignal: 'SIGKILL',
+    detached: true,
     env: { ...process.env, NODE_EXTRA_CA_CERTS: undefined },
   });
-  failed = (stdout ?? '').split('\n').filter((line) => /^ *not ok/.test(line));
-  return status === 0;
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  const stop = () => process.kill(-child.pid, 'SIGKILL');
+  const timer = setTimeout(stop, TEST_MS);
+  for await (const line of createInterface({ input: child.stdout })) {
+    if (!/^ *not ok/.test(line) || failed.push(line) > 1) continue;
+    stop();
+  }
+  clearTimeout(timer);
+  return (await ended) === 0 && failed.length === 0;
 }
 
 function makeCopy() {

@@ -60,6 +60,8 @@ export const ERROR_CODES = {
   TIMEOUT: 'A step or the build took longer than it may',
   NETWORK_SETUP: 'The network of a step cannot be set up',
   NO_SPACE: 'The disk is full',
+  EXPORT_FAILED: 'An output of the build cannot be written',
+  DOCKER_FAILED: 'A Docker daemon is not there, or does not take the image',
   STORE_INVALID: 'The state directory cannot be used',
   DIGEST_MISMATCH: 'Content does not match its digest or size',
   REGISTRY_UNREACHABLE: 'The registry does not answer',

@@ -1,18 +1,8 @@
 /** The public API: `build()` is the whole pipeline on one screen; what else the command line does stands beside it. */
-import { assembleResult } from './builder/execute/assemble-result.ts';
 import { executePlans } from './builder/execute/execute-plan.ts';
-import {
-  announce,
-  type BuildOptions,
-  type BuildResult,
-  baseImages,
-  buildResources,
-  exportImage,
-  imageNames,
-  planOptions,
-  resultOptions,
-} from './operations/build.ts';
+import { announce, type BuildOptions, baseImages, buildResources, planOptions } from './operations/build.ts';
 import { openBuildInput } from './operations/build-input.ts';
+import { type BuildResult, buildOutputs, exportResult, type OutputsResult } from './operations/build-outputs.ts';
 import { openDeadline } from './operations/deadline.ts';
 import { planPlatforms } from './operations/plan.ts';
 import { parseDockerfile } from './parser/parse-dockerfile.ts';
@@ -20,11 +10,13 @@ import { checkedLimits, warnOfLowered } from './sandbox/resource-limits.ts';
 import { openSession } from './session.ts';
 
 /**
- * Builds the image that a Dockerfile describes, into the local store and, with `push`, to registries.
+ * Builds the image that a Dockerfile describes, into the local store or what `outputs` ask for.
  * Rejects with a TsbuildError that carries the place in the Dockerfile; nothing of a failed build is named.
  */
-export async function build(options: BuildOptions): Promise<BuildResult> {
-  const names = imageNames(options);
+export async function build(options: BuildOptions & { readonly outputs?: undefined }): Promise<BuildResult>;
+export async function build(options: BuildOptions): Promise<OutputsResult>;
+export async function build(options: BuildOptions): Promise<OutputsResult> {
+  const outputs = buildOutputs(options);
   const limits = checkedLimits(options.limits);
   using deadline = openDeadline(options);
   await using session = await openSession({ ...options, signal: deadline.signal });
@@ -35,9 +27,8 @@ export async function build(options: BuildOptions): Promise<BuildResult> {
   await announce(session, plans, options);
   const resources = buildResources(session, input, { ...options, bases, limits, deadline });
   warnOfLowered(limits, session.emit);
-  const results = await executePlans(plans, resources);
-  const image = await assembleResult(resources, results, resultOptions(options));
-  return await exportImage(session, image, { names, push: options.push === true });
+  const states = await executePlans(plans, resources);
+  return await exportResult(session, { resources, states }, { outputs, options });
 }
 
 export type { Entitlement } from './builder/plan/entitlements.ts';
@@ -45,9 +36,13 @@ export type { Outline, OutlineArg, OutlineMount } from './builder/plan/outline.t
 export type { Target } from './builder/plan/targets.ts';
 export { TsbuildError } from './errors.ts';
 export type { BuildEvent, Emit } from './events.ts';
+export { isImageOutput, parseOutput, writesToStdout } from './exporters/export-outputs.ts';
+export type { Output } from './exporters/output.ts';
+export type { Descriptor } from './oci/descriptor.ts';
 export type { Digest } from './oci/digest.ts';
 export type { ImageConfig } from './oci/image-config.ts';
-export type { BuildOptions, BuildResult } from './operations/build.ts';
+export type { BuildOptions } from './operations/build.ts';
+export type { BuildResult, OutputsResult } from './operations/build-outputs.ts';
 export {
   type CheckedSource,
   type CheckOptions,

@@ -57,7 +57,7 @@ test('the package exports build() and its companions to JavaScript', () => {
   });
   assert.equal(
     printed.trim(),
-    'TsbuildError build bundleImage checkDockerfile containerLogs examineMachine importImage inspectContainer inspectImage killContainer listContainers listContext listImages listTargets outlineDockerfile pullImage pushImage removeContainer removeImage runImage saveImage stopContainer tagImage waitForContainer 0',
+    'TsbuildError build bundleImage checkDockerfile containerLogs examineMachine importImage inspectContainer inspectImage isImageOutput killContainer listContainers listContext listImages listTargets outlineDockerfile parseOutput pullImage pushImage removeContainer removeImage runImage saveImage stopContainer tagImage waitForContainer writesToStdout 0',
   );
 });
 

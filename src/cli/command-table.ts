@@ -38,6 +38,10 @@ export interface Flags extends ResourceFlags, DnsFlags, ContainerFlags {
   /** true or false for build, a policy for run. */
   readonly pull?: boolean | string;
   readonly push?: boolean;
+  readonly load?: boolean;
+  readonly iidfile?: string;
+  readonly digestfile?: string;
+  readonly metadataFile?: string;
   readonly network?: string;
   readonly jobs?: string;
   readonly snapshotter?: SnapshotterChoice;
@@ -46,7 +50,8 @@ export interface Flags extends ResourceFlags, DnsFlags, ContainerFlags {
   readonly timeout?: string;
   readonly stepTimeout?: string;
   readonly all?: boolean;
-  readonly output?: string;
+  /** A list for build, one for save. */
+  readonly output?: string | readonly string[];
   readonly format?: 'table' | 'json';
 }
 
@@ -122,7 +127,17 @@ export const COMMANDS: readonly CommandSpec[] = [
       ...dnsFlags('every RUN'),
       { flags: '--no-cache', description: 'run every step' },
       { flags: '--pull', description: 'ask the registry for newer base images' },
-      { flags: '--push', description: 'push every tag' },
+      {
+        flags: '-o, --output <type=...>',
+        description:
+          'what to make: image, registry, oci, docker, local, tar or cacheonly, with dest=FILE and more; DIR alone is local, - a tar',
+        kind: 'repeatable',
+      },
+      { flags: '--load', description: 'load the image into Docker: --output type=docker' },
+      { flags: '--push', description: 'push every tag: --output type=registry' },
+      { flags: '--iidfile <file>', description: 'write the digest of the config to a file' },
+      { flags: '--digestfile <file>', description: 'write the digest of the image to a file' },
+      { flags: '--metadata-file <file>', description: 'write what is known of the result to a file, as JSON' },
       { flags: '--network <mode>', description: 'network of every RUN', choices: ['default', 'none', 'host'] },
       { flags: '--jobs <number>', description: 'most steps at once' },
       SNAPSHOTTER,

@@ -12,7 +12,8 @@ import { familiarName, parseReference } from '../oci/reference.ts';
 import { reachableFrom } from '../store/descriptor-children.ts';
 import type { StoredImage } from '../store/image-store.ts';
 import type { Store } from '../store/open-store.ts';
-import { type ArchiveEntry, type ArchiveOutput, writeArchive } from './write-archive.ts';
+import { type ArchiveEntry, writeArchive } from './write-archive.ts';
+import type { FileOutput } from './write-file.ts';
 
 export interface SaveSession {
   readonly store: Pick<Store, 'content'>;
@@ -20,22 +21,28 @@ export interface SaveSession {
   readonly signal: AbortSignal;
 }
 
-export type NamedImage = Pick<StoredImage, 'name' | 'descriptor'>;
+/** Without a name, an image is found by its digest alone. */
+export interface NamedImage {
+  readonly name: StoredImage['name'] | undefined;
+  readonly descriptor: Descriptor;
+}
 
 /** Saves images with the names they have in the store. A blob that has rotted fails the save, and then no file appears. */
-export async function saveImages(
-  { store, emit, signal }: SaveSession,
-  images: readonly NamedImage[],
-  output: ArchiveOutput,
-): Promise<void> {
-  const sorted = [...images].sort((a, b) => (a.name < b.name ? -1 : 1));
+export async function saveImages({ store, emit, signal }: SaveSession, images: readonly NamedImage[], output: FileOutput): Promise<void> {
+  await writeArchive(await layoutEntries(store, images), output, signal);
+  tellWritten({ store, emit }, images);
+}
+
+/** The files of the layout: same images, same entries in the same order. */
+export async function layoutEntries(store: SaveSession['store'], images: readonly NamedImage[]): Promise<ArchiveEntry[]> {
+  const sorted = [...images].sort(byName);
   const blobs = reachableFrom(
     store.content,
     sorted.map(({ descriptor }) => descriptor),
   ).filter(isNeeded(store));
-  const entries: ArchiveEntry[] = [
+  return [
     { name: 'oci-layout', bytes: canonicalJson({ imageLayoutVersion: '1.0.0' }) },
-    { name: 'index.json', bytes: canonicalJson(layoutIndex(sorted)) },
+    { name: 'index.json', bytes: canonicalJson({ schemaVersion: 2, mediaType: MEDIA_TYPE.index, manifests: layoutManifests(sorted) }) },
     { name: 'manifest.json', bytes: canonicalJson(await dockerManifest(store, sorted)) },
     { name: 'blobs/' },
     { name: 'blobs/sha256/' },
@@ -43,10 +50,17 @@ export async function saveImages(
       .sort((a, b) => (a.digest < b.digest ? -1 : 1))
       .map(({ digest, size }): ArchiveEntry => ({ name: blobName(digest), size, chunks: () => store.content.stream(digest) })),
   ];
-  await writeArchive(entries, output, signal);
-  for (const { name, descriptor } of sorted) {
-    emit({ kind: 'image', action: 'written', digest: descriptor.digest, names: [name], size: imageSize(store, descriptor) });
+}
+
+export function tellWritten({ store, emit }: Pick<SaveSession, 'store' | 'emit'>, images: readonly NamedImage[]): void {
+  for (const { name, descriptor } of [...images].sort(byName)) {
+    const names = name === undefined ? [] : [name];
+    emit({ kind: 'image', action: 'written', digest: descriptor.digest, names, size: imageSize(store, descriptor) });
   }
+}
+
+function byName(a: NamedImage, b: NamedImage): number {
+  return (a.name ?? '') < (b.name ?? '') ? -1 : 1;
 }
 
 /** An index of many platforms may be in the store with the manifest of one of them; anything else that is missing fails the save. */
@@ -58,19 +72,21 @@ function blobName(digest: Descriptor['digest']): string {
   return `blobs/sha256/${hexOf(digest)}`;
 }
 
-/** `ref.name` is the tag, as peers write it, unless two images of the archive share it. */
-function layoutIndex(images: readonly NamedImage[]): object {
-  const tags = images.map(({ name }) => parseReference(name).tag);
-  const manifests = images.map(({ name, descriptor }, i) => {
-    const tag = tags[i];
+/** What index.json lists. `ref.name` is the tag, as peers write it, unless two images of the archive share it. */
+export function layoutManifests(images: readonly NamedImage[]): Descriptor[] {
+  const references = images.map(({ name }) => (name === undefined ? undefined : parseReference(name)));
+  const tags = references.map((reference) => reference?.tag);
+  return images.map(({ name, descriptor }, i) => {
+    const [reference, tag] = [references[i], tags[i]];
+    if (name === undefined || reference === undefined) return descriptor;
     const unique = tag !== undefined && tags.indexOf(tag) === tags.lastIndexOf(tag);
     const annotations = {
+      ...descriptor.annotations,
       'io.containerd.image.name': name,
-      'org.opencontainers.image.ref.name': unique ? tag : familiarName(parseReference(name)),
+      'org.opencontainers.image.ref.name': unique ? tag : familiarName(reference),
     };
     return { ...descriptor, annotations };
   });
-  return { schemaVersion: 2, mediaType: MEDIA_TYPE.index, manifests };
 }
 
 interface DockerManifestItem {
@@ -84,9 +100,9 @@ async function dockerManifest(store: SaveSession['store'], images: readonly Name
   const items = new Map<string, DockerManifestItem>();
   for (const { name, descriptor } of images) {
     if (!isManifestType(descriptor.mediaType)) continue;
-    const reference = parseReference(name);
     const item = items.get(descriptor.digest) ?? (await dockerItem(store, descriptor));
-    if (reference.tag !== undefined && reference.digest === undefined) item.RepoTags.push(familiarName(reference));
+    const reference = name === undefined ? undefined : parseReference(name);
+    if (reference?.tag !== undefined && reference.digest === undefined) item.RepoTags.push(familiarName(reference));
     items.set(descriptor.digest, item);
   }
   return [...items.values()];

@@ -1,11 +1,8 @@
 /** A deterministic tar of plain files by tar-stream: no times, no owners, the entries as given. */
-import { randomBytes } from 'node:crypto';
-import { createWriteStream } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Pack } from 'tar-stream';
+import { type FileOutput, writeFile } from './write-file.ts';
 
 /** A directory (its name ends in `/`), a small file, or a file of exactly `size` bytes. */
 export type ArchiveEntry =
@@ -13,30 +10,12 @@ export type ArchiveEntry =
   | { readonly name: string; readonly bytes: Buffer }
   | { readonly name: string; readonly size: number; chunks(): AsyncIterable<Buffer> };
 
-/** A file that appears under `path` when it is whole, or a stream, which is ended (standard output excepted). */
-export type ArchiveOutput = { readonly path: string } | { readonly stream: Writable };
-
 type Sink = ReturnType<Pack['entry']>;
 
 const BUFFERED_BYTES = 1 << 20;
 
-export async function writeArchive(entries: readonly ArchiveEntry[], output: ArchiveOutput, signal: AbortSignal): Promise<void> {
-  if ('stream' in output) return writeTo(entries, output.stream, signal);
-  const { path } = output;
-  const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
-  try {
-    await writeTo(entries, createWriteStream(temporary, { flags: 'wx', mode: 0o666, flush: true, highWaterMark: BUFFERED_BYTES }), signal);
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
-  const directory = await open(dirname(path), 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
+export async function writeArchive(entries: readonly ArchiveEntry[], output: FileOutput, signal: AbortSignal): Promise<void> {
+  await writeFile(output, (target) => writeTo(entries, target, signal));
 }
 
 async function writeTo(entries: readonly ArchiveEntry[], target: Writable, signal: AbortSignal): Promise<void> {

@@ -14,6 +14,8 @@ import { OPAQUE_NAME, WHITEOUT_PREFIX } from './whiteout-names.ts';
 export interface LayerTarOptions {
   /** Later modification times become this one (SOURCE_DATE_EPOCH). Seconds since 1970. */
   readonly clampTimeSeconds?: number;
+  /** `plain`: no layer, but a tar in which `.wh.x` is a name like any other. */
+  readonly names?: 'layer' | 'plain';
   readonly signal?: AbortSignal;
 }
 
@@ -34,7 +36,7 @@ export async function* writeLayerTar(changes: Changeset, options: LayerTarOption
   const output = new ChunkBuffer();
   for await (const change of changes) {
     options.signal?.throwIfAborted();
-    const header = headerOf(change, options.clampTimeSeconds);
+    const header = headerOf(change, options);
     if (header === undefined) continue;
     const block = encodeTarHeader(header);
     if (!output.put(block)) yield* output.add(block);
@@ -48,10 +50,10 @@ export async function* writeLayerTar(changes: Changeset, options: LayerTarOption
   yield* output.finish();
 }
 
-function headerOf(change: Change, clampTimeSeconds: number | undefined): TarHeader | undefined {
+function headerOf(change: Change, options: LayerTarOptions): TarHeader | undefined {
   switch (change.kind) {
     case 'add':
-      return change.node.type === 'socket' ? undefined : headerOfAdded(change, clampTimeSeconds);
+      return change.node.type === 'socket' ? undefined : headerOfAdded(change, options);
     case 'delete':
       return headerOfWhiteout(join(parentOf(change.path), `${WHITEOUT_PREFIX}${nameOf(change.path)}` as ByteString));
     case 'opaque':
@@ -61,10 +63,10 @@ function headerOf(change: Change, clampTimeSeconds: number | undefined): TarHead
   }
 }
 
-function headerOfAdded(change: AddChange, clampTimeSeconds: number | undefined): TarHeader | undefined {
+function headerOfAdded(change: AddChange, { clampTimeSeconds, names = 'layer' }: LayerTarOptions): TarHeader | undefined {
   const { node, path, hardLinkTo } = change;
   if (node.type === 'socket') return undefined;
-  if (nameOf(path).startsWith(WHITEOUT_PREFIX)) {
+  if (names === 'layer' && nameOf(path).startsWith(WHITEOUT_PREFIX)) {
     throw new TsbuildError('LAYER_INVALID', `Cannot put ${display(path)} into a layer: the name stands for a deletion there`);
   }
   const clampNs = clampTimeSeconds === undefined ? undefined : BigInt(clampTimeSeconds) * 1_000_000_000n;

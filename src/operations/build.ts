@@ -1,20 +1,17 @@
 /** The parts of a build that are neither parsing, planning nor running: what to read, where bases come from, where the result goes. */
 
 import { availableParallelism } from 'node:os';
+import type { Writable } from 'node:stream';
 import pLimit from 'p-limit';
-import type { AssembledImage, ResultOptions } from '../builder/execute/assemble-result.ts';
+import type { ResultOptions } from '../builder/execute/assemble-result.ts';
 import { outputLimits } from '../builder/execute/output-limit.ts';
 import type { BuildResources } from '../builder/execute/resources.ts';
 import { unusedBuildArgs } from '../builder/plan/build-args.ts';
 import type { BuildPlan } from '../builder/plan/build-plan.ts';
 import type { Entitlement } from '../builder/plan/entitlements.ts';
 import type { PlanOptions } from '../builder/plan/plan-build.ts';
-import { tagImage } from '../exporters/image-exporter.ts';
-import { pushImage } from '../exporters/registry-exporter.ts';
-import type { Digest } from '../oci/digest.ts';
-import type { ImageConfig } from '../oci/image-config.ts';
+import type { Output } from '../exporters/output.ts';
 import { formatPlatform, normalizePlatform, type Platform, parsePlatform } from '../oci/platform.ts';
-import { formatReference, parseNewName, type Reference } from '../oci/reference.ts';
 import { chrootWarning, type Isolation } from '../sandbox/chroot-isolation.ts';
 import { hostFacts, outerProcWarning } from '../sandbox/host-facts.ts';
 import { checkedDns, type DnsSettings } from '../sandbox/network/dns-settings.ts';
@@ -26,7 +23,7 @@ import type { CommonOptions, Session } from '../session.ts';
 import { type BaseImages, openBaseImages } from './base-image.ts';
 import type { BuildInput, InputOptions } from './build-input.ts';
 import { warnOfFindings } from './check.ts';
-import { checkTimeout, type Deadline } from './deadline.ts';
+import type { Deadline } from './deadline.ts';
 import { chosenIsolation, type IsolationOptions } from './isolation.ts';
 
 export interface BuildOptions extends CommonOptions, InputOptions, Pick<IsolationOptions, 'isolation'> {
@@ -41,8 +38,14 @@ export interface BuildOptions extends CommonOptions, InputOptions, Pick<Isolatio
   readonly noCache?: boolean | undefined;
   /** Ask the registry for every base image even where the store has it. */
   readonly pull?: boolean | undefined;
-  /** Push every tag when the image is complete. */
+  /** What is made of the result; by default the local store has it under its tags. */
+  readonly outputs?: readonly Output[] | undefined;
+  /** Push every tag when the image is complete: outputs of the type `image`, and one more where there is none. */
   readonly push?: boolean | undefined;
+  /** Load the image into the machine's Docker daemon, as an output `docker` without a `dest` does. */
+  readonly load?: boolean | undefined;
+  /** Where an output to `-` goes. */
+  readonly stdout?: Writable | undefined;
   /** Most steps at once; by default the number of cores. */
   readonly jobs?: number | undefined;
   readonly network?: 'default' | 'none' | 'host' | undefined;
@@ -58,25 +61,6 @@ export interface BuildOptions extends CommonOptions, InputOptions, Pick<Isolatio
   readonly dns?: DnsSettings | undefined;
   /** `name:address` pairs for /etc/hosts of every step. */
   readonly addHosts?: readonly string[] | undefined;
-}
-
-export interface BuildResult {
-  /** Of the manifest; of the index, where there are several platforms. */
-  readonly digest: Digest;
-  /** Of the config; of the first platform's, where there are several. */
-  readonly imageId: Digest;
-  /** Full references that point to the image now. */
-  readonly names: readonly string[];
-  /** Bytes of all blobs. */
-  readonly size: number;
-  readonly config: ImageConfig;
-}
-
-/** What the image will be called: asked before anything runs, so that a bad name costs no build. Throws REFERENCE_INVALID, USAGE. */
-export function imageNames(options: BuildOptions): readonly Reference[] {
-  chosenIsolation(options);
-  if (options.stepTimeoutMs !== undefined) checkTimeout('step-timeout', options.stepTimeoutMs);
-  return (options.tags ?? []).map(parseNewName);
 }
 
 /** What executing a plan needs, out of a session, what is read, and the caller's choices. */
@@ -193,16 +177,4 @@ export async function announce(session: Session, plans: readonly BuildPlan[], op
 
 function missingDevices(stages: BuildPlan['stages']): Set<string> {
   return new Set(stages.flatMap(({ steps }) => steps.flatMap(({ devices }) => devices?.missing ?? [])));
-}
-
-/** Names the image in the store and, where asked for, pushes it under each name. */
-export async function exportImage(
-  session: Session,
-  image: AssembledImage,
-  { names, push }: { readonly names: readonly Reference[]; readonly push: boolean },
-): Promise<BuildResult> {
-  await tagImage(session, image.descriptor, names);
-  for (const name of push ? names : []) await pushImage(session, image.descriptor, name);
-  const { imageId, size, config } = image;
-  return { digest: image.descriptor.digest, imageId, names: names.map(formatReference), size, config };
 }

@@ -1,16 +1,15 @@
 /** tsbuild inside containers of Docker and podman: what they must be given, and what is said where they were given less. */
 import assert from 'node:assert/strict';
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { type DockerDaemon, startDocker } from './_docker.ts';
 import { emptyUserWorld } from './_rootless.ts';
 import { BIN, type CommandResult, makeBusyboxRootfs, runCommand } from './_world.ts';
 
 const tsbuild = `${process.execPath} ${BIN}`;
-const START_MS = 30_000;
-const POLL_MS = 100;
 const DOCKERFILE = `FROM busybox
 RUN rm -r /home && mkdir /home && echo files > /made && test "$(id -u)" = 0 && grep -q 'CapEff:.*00000000a80425fb' /proc/self/status
 RUN test -d /home && ! test -e /home/app && cat /made
@@ -39,22 +38,17 @@ interface Engine {
 }
 
 const directory = mkdtempSync(path.join(tmpdir(), 'tsbuild-in-'));
-let daemon: ChildProcess | undefined;
-let docker: Engine;
+let docker: DockerDaemon;
 
 before(async () => {
   makeBase(path.join(directory, 'base.tar'));
   mkdirSync(path.join(directory, 'context'));
   writeFileSync(path.join(directory, 'context/Dockerfile'), DOCKERFILE);
-  docker = await startDocker();
+  docker = await startDocker(directory);
   execFileSync(docker.program, ['import', path.join(directory, 'base.tar'), 'base'], { env: docker.env });
 });
 after(async () => {
-  if (daemon?.exitCode === null) {
-    const end = new Promise((resolve) => daemon?.once('exit', resolve));
-    daemon.kill();
-    await end;
-  }
+  await docker[Symbol.asyncDispose]();
   rmSync(directory, { recursive: true, force: true, maxRetries: 3 });
 });
 
@@ -241,21 +235,4 @@ function makeBase(tar: string): void {
   for (const name of ['lib', 'lib64', 'proc', 'sys', 'dev']) mkdirSync(path.join(more, name), { recursive: true });
   execFileSync('tar', ['-rf', tar, '-C', more, 'lib', 'lib64', 'proc', 'sys', 'dev']);
   rmSync(more, { recursive: true });
-}
-
-/** A daemon of its own: another directory and socket, no bridge, no rules of a packet filter. */
-async function startDocker(): Promise<Engine> {
-  const socket = `unix://${directory}/docker.sock`;
-  const place = (name: string): string => path.join(directory, 'docker', name);
-  const args = ['--data-root', place('data'), '--exec-root', place('exec'), '--pidfile', place('pid'), '--host', socket];
-  mkdirSync(path.join(directory, 'docker'));
-  const own = ['--iptables=false', '--ip6tables=false', '--bridge=none', '--storage-driver=vfs'];
-  daemon = spawn('dockerd', [...args, ...own], { stdio: 'ignore' });
-  const env = { PATH: process.env['PATH'], HOME: directory, DOCKER_HOST: socket };
-  for (let waited = 0; waited < START_MS; waited += POLL_MS) {
-    const { code } = await runCommand('docker', ['version'], { env });
-    if (code === 0) return { program: 'docker', env };
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-  }
-  throw new Error('dockerd does not answer');
 }

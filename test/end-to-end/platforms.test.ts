@@ -176,7 +176,9 @@ echo -1 > ${BINFMT}/${HANDLER}; exit $code`;
     const context = world.context({ Dockerfile: 'FROM scratch\nCOPY Dockerfile /\n' });
     writeFileSync(path.join(context, 'x'), '');
     const { digest } = await build({ root: world.root, context, platforms: ['linux/arm64', 'linux/riscv64'], tags: ['library:1'] });
-    const { platforms } = JSON.parse(await world.succeed(['inspect', digest])) as { platforms: { architecture: string }[] };
+    const { platforms } = JSON.parse(await world.succeed(['inspect', digest])) as {
+      platforms: { architecture: string }[];
+    };
     assert.deepEqual(
       platforms.map(({ architecture }) => architecture),
       ['arm64', 'riscv64'],

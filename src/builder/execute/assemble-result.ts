@@ -1,6 +1,7 @@
 /** The target stage's state as an image in the store: layers packed, times filled in, config and manifest written. */
 import { assembleImage } from '../../images/assemble-image.ts';
 import { assembleIndex } from '../../images/assemble-index.ts';
+import type { AssembledImage } from '../../images/assembled-image.ts';
 import { loadImage } from '../../images/image.ts';
 import { imageSize } from '../../images/image-size.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
@@ -10,15 +11,6 @@ import type { LayerSource } from './files.ts';
 import { packSnapshot } from './pack-snapshot.ts';
 import type { BuildResources } from './resources.ts';
 import type { StageState } from './stage-state.ts';
-
-export interface AssembledImage {
-  readonly descriptor: Descriptor;
-  /** Digest of the config. */
-  readonly imageId: Digest;
-  readonly config: ImageConfig;
-  /** Bytes of all blobs. */
-  readonly size: number;
-}
 
 interface PackedSource {
   readonly descriptor: Descriptor;

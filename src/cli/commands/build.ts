@@ -1,5 +1,5 @@
 import { TsbuildError } from '../../errors.ts';
-import { type BuildOptions, build } from '../../index.ts';
+import { type BuildOptions, build, writesToStdout } from '../../index.ts';
 import { readBuildArgFile } from '../build-arg-file.ts';
 import { answer, callOf } from '../call.ts';
 import type { Flags, Invocation } from '../command-table.ts';
@@ -7,7 +7,9 @@ import { dnsOf } from '../dns-flags.ts';
 import { durationOf } from '../duration-flag.ts';
 import { entitlementOf } from '../entitlement.ts';
 import { keyValues } from '../key-values.ts';
+import { outputsOf } from '../output-flag.ts';
 import { limitsOf } from '../resource-flags.ts';
+import { resultFiles } from '../result-files.ts';
 import { secretsOf } from '../secret-flag.ts';
 import { sshOf } from '../ssh-flag.ts';
 import { printResult } from '../terminal.ts';
@@ -22,15 +24,22 @@ export async function run({ operands, flags, terminal }: Invocation): Promise<nu
     const { dockerfile, target, buildArgs, contexts } = chosen;
     return await answer(terminal, call, { context, dockerfile, target, buildArgs, contexts, root: flags.root, signal: terminal.signal });
   }
-  const { digest } = await withProgress(terminal, flags, (options) => build({ ...chosen, ...options }));
-  printResult(terminal, digest);
+  const outputs = outputsOf(flags, terminal);
+  const files = resultFiles(flags, outputs);
+  const { digest } = await withProgress(terminal, flags, async (options) => {
+    const { onEvent } = options;
+    const result = await build({ ...chosen, ...options, outputs, onEvent: files.watch(onEvent), stdout: terminal.stdout });
+    await files.write(result, terminal.env);
+    return result;
+  });
+  if (digest !== undefined && !outputs.some(writesToStdout)) printResult(terminal, digest);
   return 0;
 }
 
 function choices(flags: Flags, env: Readonly<Record<string, string | undefined>>): Omit<BuildOptions, 'context'> {
   return {
     ...{ dockerfile: flags.file, tags: flags.tag ?? [], target: flags.target, addHosts: flags.addHost ?? [] },
-    ...{ noCache: flags.cache === false, pull: flags.pull === true, push: flags.push === true },
+    ...{ noCache: flags.cache === false, pull: flags.pull === true, push: flags.push === true, load: flags.load === true },
     platforms: [flags.platform ?? []].flat().flatMap((list) => list.split(',')),
     buildArgs: buildArgs(flags, env),
     contexts: keyValues('--build-context', flags.buildContext ?? []),

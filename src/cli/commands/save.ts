@@ -10,7 +10,7 @@ export async function run({ operands, flags, terminal }: Invocation): Promise<nu
   if (flags.output === undefined && terminal.stdout.isTTY) {
     throw new TsbuildError('USAGE', 'Cannot write an archive to a terminal', { hint: 'Name a file with -o, or redirect standard output.' });
   }
-  const output = flags.output ?? terminal.stdout;
+  const output = typeof flags.output === 'string' ? flags.output : terminal.stdout;
   const { digest } = await withProgress(terminal, flags, (options) => saveImage({ ...options, name, output }));
   if (flags.output !== undefined) printResult(terminal, digest);
   return 0;

@@ -1,0 +1,87 @@
+/**
+ * `type=local`: the files of the target stage in a directory. They are written aside, in a directory of ours in the same place, and
+ * renamed when all are there. Everything goes by descriptors: no link that lies in the directory or in the files is ever followed.
+ */
+import { randomBytes } from 'node:crypto';
+import { closeSync, constants, mkdirSync, rmSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { TsbuildError } from '../errors.ts';
+import { applyChanges } from '../layers/apply-changes.ts';
+import { makeDirectoryAt } from '../sys/entries.ts';
+import { syncFileSystem } from '../sys/metadata.ts';
+import { openAt, openDirectory } from '../sys/open.ts';
+import { removeTree } from '../sys/remove-tree.ts';
+import { type ByteString, fromText } from '../tree/byte-string.ts';
+import { exportFailure } from './export-failure.ts';
+import { moveTree } from './move-tree.ts';
+import type { Exporter, ExportSession, LocalOutput, PlatformTree } from './output.ts';
+import { ownFiles } from './own-files.ts';
+import { filesOf } from './platform-split.ts';
+
+const OPEN_DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+const MODES = ['copy', 'delete'] as const;
+
+export const localExporter: Exporter<LocalOutput> = {
+  attributes: ['dest', 'mode', 'platform-split'],
+  parse: (fields) => ({
+    type: 'local',
+    dest: fields.needed('dest'),
+    mode: fields.choice('mode', MODES),
+    platformSplit: fields.boolean('platform-split'),
+  }),
+  check({ dest, mode }) {
+    if (mode !== 'delete' || resolve(dest) !== '/') return;
+    throw new TsbuildError('USAGE', 'Cannot write an output to / with mode=delete: that would remove everything of this machine');
+  },
+  async run(session, result, output) {
+    const trees = await result.trees();
+    try {
+      await writeFiles(session, trees, output);
+    } finally {
+      for (const { tree } of trees) tree[Symbol.dispose]();
+    }
+    return undefined;
+  },
+};
+
+/** When this rejects before the first file is in its place, the directory is what it was before. */
+async function writeFiles(session: ExportSession, trees: readonly PlatformTree[], output: LocalOutput): Promise<void> {
+  const { dest, mode = 'copy' } = output;
+  let made: string | undefined;
+  try {
+    made = mkdirSync(dest, { recursive: true });
+    const fd = openDirectory(fromText(dest));
+    try {
+      await writeInto(fd, session, { trees, output, mode });
+    } finally {
+      closeSync(fd);
+    }
+  } catch (error) {
+    if (made !== undefined) rmSync(made, { recursive: true, force: true });
+    throw exportFailure(error, dest);
+  }
+}
+
+interface Work {
+  readonly trees: readonly PlatformTree[];
+  readonly output: LocalOutput;
+  readonly mode: 'copy' | 'delete';
+}
+
+async function writeInto(dest: number, session: ExportSession, { trees, output, mode }: Work): Promise<void> {
+  const aside = `.tsbuild-${randomBytes(6).toString('hex')}.tmp` as ByteString;
+  makeDirectoryAt(dest, aside, 0o700);
+  try {
+    const fd = openAt(dest, aside, OPEN_DIRECTORY);
+    try {
+      const files = ownFiles(filesOf(trees, output.platformSplit), fd, session.emit);
+      await applyChanges(files, fd, { signal: session.signal });
+      syncFileSystem(fd);
+      moveTree(fd, dest, { mode, keep: aside });
+    } finally {
+      closeSync(fd);
+    }
+  } finally {
+    removeTree(dest, aside);
+  }
+}

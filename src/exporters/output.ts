@@ -1,0 +1,104 @@
+/** What can be done with a finished build: a closed set of plain values, one shape for each `type` of `--output`. */
+import type { Writable } from 'node:stream';
+import type { Emit } from '../events.ts';
+import type { AssembledImage } from '../images/assembled-image.ts';
+import type { Platform } from '../oci/platform.ts';
+import type { RegistryClient } from '../registry/registry-client.ts';
+import type { Store } from '../store/open-store.ts';
+import type { FileTree } from '../tree/file-tree.ts';
+
+export type Output = ImageOutput | ArchiveOutput | LocalOutput | TarOutput | CacheOnlyOutput;
+
+/** What all outputs have that are an image. */
+export interface ImageAttributes {
+  /** Such as `app:1`; by default the tags of the build. */
+  readonly names?: readonly string[] | undefined;
+}
+
+/** Into the local store. `registry` is the same, pushed. */
+export interface ImageOutput extends ImageAttributes {
+  readonly type: 'image' | 'registry';
+  readonly push?: boolean | undefined;
+  /** Push it without a tag: names are repositories then, and the store gives none. */
+  readonly pushByDigest?: boolean | undefined;
+  /** false: the store keeps the image without a name. */
+  readonly store?: boolean | undefined;
+  /** Speak plain HTTP with the registries of its names. */
+  readonly insecure?: boolean | undefined;
+}
+
+/** One file that holds an OCI layout, which `docker load` reads, too; with `tar: false` the layout itself. */
+export interface ArchiveOutput extends ImageAttributes {
+  readonly type: 'oci' | 'docker';
+  /** A path; `-` is the `stdout` of the build, and the default of `oci`. `docker` without one is loaded by a Docker daemon. */
+  readonly dest?: string | undefined;
+  readonly tar?: boolean | undefined;
+}
+
+/** The files of the target stage in a directory. */
+export interface LocalOutput extends SplitAttributes {
+  readonly type: 'local';
+  readonly dest: string;
+  /** `delete`: what is not in the result is removed from `dest`. */
+  readonly mode?: 'copy' | 'delete' | undefined;
+}
+
+/** The files of the target stage as a tar. */
+export interface TarOutput extends SplitAttributes {
+  readonly type: 'tar';
+  /** A path, or `-`, the default. */
+  readonly dest?: string | undefined;
+}
+
+interface SplitAttributes {
+  /** A directory for each platform, such as `linux_amd64`; by default where there are several platforms. */
+  readonly platformSplit?: boolean | undefined;
+}
+
+/** Nothing: the build only fills the cache. */
+export interface CacheOnlyOutput {
+  readonly type: 'cacheonly';
+}
+
+/** What an exporter takes: the build's result, in each form made at the first call and once. */
+export interface BuiltResult {
+  /** In the store. */
+  image(): Promise<AssembledImage>;
+  /** The files of each target stage; the caller disposes of the trees. */
+  trees(): Promise<readonly PlatformTree[]>;
+}
+
+export interface PlatformTree {
+  readonly platform: Platform;
+  readonly tree: FileTree & Disposable;
+}
+
+export interface ExportSession {
+  readonly store: Store;
+  readonly registry: RegistryClient;
+  readonly emit: Emit;
+  readonly signal: AbortSignal;
+  /** Where outputs to `-` go. */
+  readonly stdout: Writable | undefined;
+}
+
+/** One kind of output: how it is written on the command line, and how it is made. */
+export interface Exporter<O extends Output> {
+  /** Names of its attributes, beside `type`. */
+  readonly attributes: readonly string[];
+  parse(fields: OutputFields): O;
+  /** Throws USAGE for values that contradict each other, before anything runs. */
+  check?(output: O, build: { readonly tags: readonly string[]; readonly isIndex: boolean }): void;
+  /** Resolves to the image, where the output is one. What fails leaves nothing behind. */
+  run(session: ExportSession, result: BuiltResult, output: O): Promise<AssembledImage | undefined>;
+}
+
+/** The attributes of one `--output`, read by name and type. All but `text` throw USAGE. */
+export interface OutputFields {
+  readonly type: string;
+  text(name: string): string | undefined;
+  needed(name: string): string;
+  boolean(name: string): boolean | undefined;
+  choice<T extends string>(name: string, choices: readonly T[]): T | undefined;
+  list(name: string): string[] | undefined;
+}

@@ -1,0 +1,92 @@
+/** What a build leaves: the outputs that were asked for, and what is known of the image afterwards. */
+import { assembleResult } from '../builder/execute/assemble-result.ts';
+import { snapshotOf } from '../builder/execute/files.ts';
+import type { BuildResources } from '../builder/execute/resources.ts';
+import type { StageState } from '../builder/execute/stage-state.ts';
+import { checkOutputs, exportOutputs, isImageOutput } from '../exporters/export-outputs.ts';
+import type { BuiltResult, Output, PlatformTree } from '../exporters/output.ts';
+import type { AssembledImage } from '../images/assembled-image.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import type { Digest } from '../oci/digest.ts';
+import type { ImageConfig } from '../oci/image-config.ts';
+import { formatReference, parseNewName } from '../oci/reference.ts';
+import type { Session } from '../session.ts';
+import type { BuildOptions } from './build.ts';
+import { resultOptions } from './build.ts';
+import { checkTimeout } from './deadline.ts';
+import { chosenIsolation } from './isolation.ts';
+
+/** Of the first output that is an image. */
+export interface BuildResult {
+  /** Of the manifest; of the index, where there are several platforms. */
+  readonly digest: Digest;
+  readonly descriptor: Descriptor;
+  /** Of the config; of the first platform's, where there are several. */
+  readonly imageId: Digest;
+  /** Full references that all outputs gave, in their order. */
+  readonly names: readonly string[];
+  /** Bytes of all blobs. */
+  readonly size: number;
+  readonly config: ImageConfig;
+}
+
+/** Where no output is an image, nothing is assembled, and there is nothing to tell. */
+export type OutputsResult = Pick<BuildResult, 'names'> & {
+  readonly [K in Exclude<keyof BuildResult, 'names'>]: BuildResult[K] | undefined;
+};
+
+/** Asked before anything runs, so that a bad name or a bad combination costs no build. Throws USAGE, REFERENCE_INVALID. */
+export function buildOutputs(options: BuildOptions): readonly Output[] {
+  chosenIsolation(options);
+  if (options.stepTimeoutMs !== undefined) checkTimeout('step-timeout', options.stepTimeoutMs);
+  const { tags = [] } = options;
+  for (const tag of tags) parseNewName(tag);
+  const outputs = withShorthands(options);
+  const isIndex = new Set(options.platforms ?? []).size > 1 || resultOptions(options).index === 'always';
+  checkOutputs(outputs, { tags, isIndex });
+  return outputs.map((output) => (isImageOutput(output) ? { ...output, names: namesIn(output) ?? tags } : output));
+}
+
+/** As docker does it: `push` is about outputs of the type `image` where there are some, else it is one more output; `load` likewise. */
+function withShorthands({ outputs = [], push = false, load = false }: BuildOptions): Output[] {
+  const isStored = ({ type }: Output): boolean => type === 'image' || type === 'registry';
+  const pushed = outputs.map((output): Output => (push && output.type === 'image' ? { ...output, push: true } : output));
+  if (push && !pushed.some(isStored)) pushed.push({ type: 'image', push: true });
+  if (load && !pushed.some((output) => output.type === 'docker' && output.dest === undefined)) pushed.push({ type: 'docker' });
+  return pushed.length === 0 ? [{ type: 'image' }] : pushed;
+}
+
+function namesIn(output: Output): readonly string[] | undefined {
+  return 'names' in output ? output.names : undefined;
+}
+
+/** Makes the outputs, one after the other. What several of them need is made once. */
+export async function exportResult(
+  session: Session,
+  { resources, states }: { readonly resources: BuildResources; readonly states: readonly StageState[] },
+  { outputs, options }: { readonly outputs: readonly Output[]; readonly options: BuildOptions },
+): Promise<OutputsResult> {
+  const result = builtResult(resources, states, options);
+  const { store, registry, emit, signal } = session;
+  const image = await exportOutputs({ store, registry, emit, signal, stdout: options.stdout }, result, outputs);
+  const names = outputs.flatMap((output) => namesIn(output) ?? []).map((name) => formatReference(parseNewName(name)));
+  const { descriptor, imageId, size, config } = image ?? ({} as Partial<AssembledImage>);
+  return { digest: descriptor?.digest, descriptor, imageId, names: [...new Set(names)], size, config };
+}
+
+function builtResult(resources: BuildResources, states: readonly StageState[], options: BuildOptions): BuiltResult {
+  let image: Promise<AssembledImage> | undefined;
+  return {
+    image() {
+      image ??= assembleResult(resources, states, resultOptions(options));
+      return image;
+    },
+    async trees() {
+      const trees: PlatformTree[] = [];
+      for (const { files, imagePlatform } of states) {
+        trees.push({ platform: imagePlatform, tree: resources.snapshots.tree(await snapshotOf(resources, files)) });
+      }
+      return trees;
+    },
+  };
+}

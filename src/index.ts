@@ -38,6 +38,7 @@ export { TsbuildError } from './errors.ts';
 export type { BuildEvent, Emit } from './events.ts';
 export { isImageOutput, parseOutput, writesToStdout } from './exporters/export-outputs.ts';
 export type { Output } from './exporters/output.ts';
+export type { ImageAnnotation } from './images/image-format.ts';
 export type { Descriptor } from './oci/descriptor.ts';
 export type { Digest } from './oci/digest.ts';
 export type { ImageConfig } from './oci/image-config.ts';

@@ -29,6 +29,7 @@ export interface Flags extends ResourceFlags, DnsFlags, ContainerFlags {
   readonly call?: string;
   readonly check?: boolean;
   readonly label?: readonly string[];
+  readonly annotation?: readonly string[];
   readonly secret?: readonly string[];
   readonly ssh?: readonly string[];
   readonly allow?: readonly string[];
@@ -131,6 +132,12 @@ export const COMMANDS: readonly CommandSpec[] = [
         flags: '-o, --output <type=...>',
         description:
           'what to make: image, registry, oci, docker, local, tar or cacheonly, with dest=FILE and more; DIR alone is local, - a tar',
+        kind: 'repeatable',
+      },
+      {
+        flags: '--annotation <key=value>',
+        description:
+          'annotate the image; before the key: manifest, index, manifest-descriptor, index-descriptor with [PLATFORM], and a colon',
         kind: 'repeatable',
       },
       { flags: '--load', description: 'load the image into Docker: --output type=docker' },

@@ -27,7 +27,7 @@ export const archiveExporter: Exporter<ArchiveOutput> = {
     }
   },
   async run(session, result, output) {
-    const image = await result.image();
+    const image = await result.image(output);
     const names = (output.names ?? []).map((name) => formatReference(parseNewName(name)));
     const { descriptor } = image;
     const images = names.length === 0 ? [{ name: undefined, descriptor }] : names.map((name) => ({ name, descriptor }));

@@ -6,7 +6,7 @@ import { archiveExporter } from './archive-exporter.ts';
 import { cacheOnlyExporter } from './cache-only-exporter.ts';
 import { imageExporter } from './image-exporter.ts';
 import { localExporter } from './local-exporter.ts';
-import type { BuiltResult, Exporter, ExportSession, Output } from './output.ts';
+import type { ArchiveOutput, BuiltResult, Exporter, ExportSession, ImageOutput, Output } from './output.ts';
 import { outputFields } from './output-fields.ts';
 import { tarExporter } from './tar-exporter.ts';
 
@@ -68,7 +68,7 @@ export function writesToStdout(output: Output): boolean {
   return output.type === 'docker' && output.dest === '-';
 }
 
-export function isImageOutput(output: Output): boolean {
+export function isImageOutput(output: Output): output is ImageOutput | ArchiveOutput {
   return output.type !== 'local' && output.type !== 'tar' && output.type !== 'cacheonly';
 }
 

@@ -29,7 +29,7 @@ export const imageExporter: Exporter<ImageOutput> = {
     for (const name of output.pushByDigest === true ? names : []) checkUntagged(name);
   },
   async run(session, result, output) {
-    const image = await result.image();
+    const image = await result.image(output);
     const names = (output.names ?? []).map(parseNewName);
     await tagImage(session, image.descriptor, output.store === false || output.pushByDigest === true ? [] : names);
     if (isPushed(output)) await pushAll(session, image.descriptor, { output, names });

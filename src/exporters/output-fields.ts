@@ -6,7 +6,7 @@ import type { OutputFields } from './output.ts';
 /** Throws USAGE for an attribute that is not among `known`. */
 export function outputFields(type: string, attributes: ReadonlyMap<string, string>, known: readonly string[]): OutputFields {
   for (const name of attributes.keys()) {
-    if (name === 'type' || known.includes(name)) continue;
+    if (name === 'type' || isKnown(name, known)) continue;
     const all = known.length === 0 ? 'it has none' : `it has ${known.join(', ')}`;
     throw usage(type, `no attribute ${JSON.stringify(name.slice(0, 100))}${didYouMean(name, known)}`, `Of the type ${type}: ${all}.`);
   }
@@ -27,6 +27,11 @@ export function outputFields(type: string, attributes: ReadonlyMap<string, strin
       if (/^(?:0|f|false)$/i.test(value)) return false;
       throw usage(type, `${name}=${shown(value)} is neither true nor false`);
     },
+    whole(name) {
+      const value = text(name);
+      if (value === undefined || /^\d{1,15}$/.test(value)) return value === undefined ? undefined : Number(value);
+      throw usage(type, `${name}=${shown(value)} is not a whole number`);
+    },
     choice(name, choices) {
       const value = text(name);
       const found = choices.find((choice) => choice === value);
@@ -38,7 +43,18 @@ export function outputFields(type: string, attributes: ReadonlyMap<string, strin
         ?.split(',')
         .map((word) => word.trim())
         .filter((word) => word !== ''),
+    matching: (pattern) =>
+      [...attributes].flatMap(([name, value]) => {
+        const match = pattern.exec(name);
+        return match === null ? [] : [{ match, value }];
+      }),
   };
+}
+
+/** A platform in brackets stands between a name that goes on and its dot. */
+function isKnown(name: string, known: readonly string[]): boolean {
+  const plain = name.replace(/^([a-z-]+)\[[^\]]*\]\./, '$1.');
+  return known.some((one) => (one.endsWith('.') ? plain.startsWith(one) && plain.length > one.length : one === name));
 }
 
 function usage(type: string, reason: string, hint?: string): TsbuildError {

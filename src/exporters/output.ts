@@ -2,6 +2,8 @@
 import type { Writable } from 'node:stream';
 import type { Emit } from '../events.ts';
 import type { AssembledImage } from '../images/assembled-image.ts';
+import type { ImageAnnotation } from '../images/image-format.ts';
+import type { CompressionType } from '../layers/compress.ts';
 import type { Platform } from '../oci/platform.ts';
 import type { RegistryClient } from '../registry/registry-client.ts';
 import type { Store } from '../store/open-store.ts';
@@ -13,6 +15,19 @@ export type Output = ImageOutput | ArchiveOutput | LocalOutput | TarOutput | Cac
 export interface ImageAttributes {
   /** Such as `app:1`; by default the tags of the build. */
   readonly names?: readonly string[] | undefined;
+  /** Of layers that are made; by default gzip. */
+  readonly compression?: CompressionType | undefined;
+  readonly compressionLevel?: number | undefined;
+  /** Compress layers of the base image anew where they are compressed in another way. */
+  readonly forceCompression?: boolean | undefined;
+  /** false: the media types of Docker's image manifest version 2, schema 2. */
+  readonly ociMediaTypes?: boolean | undefined;
+  /** Files of layers that are made are not later than the source date epoch. */
+  readonly rewriteTimestamp?: boolean | undefined;
+  /** In the place of the build's SOURCE_DATE_EPOCH; seconds since 1970. */
+  readonly sourceDateEpoch?: number | undefined;
+  /** Beside those of the build. */
+  readonly annotations?: readonly ImageAnnotation[] | undefined;
 }
 
 /** Into the local store. `registry` is the same, pushed. */
@@ -63,7 +78,7 @@ export interface CacheOnlyOutput {
 /** What an exporter takes: the build's result, in each form made at the first call and once. */
 export interface BuiltResult {
   /** In the store. */
-  image(): Promise<AssembledImage>;
+  image(attributes: ImageAttributes): Promise<AssembledImage>;
   /** The files of each target stage; the caller disposes of the trees. */
   trees(): Promise<readonly PlatformTree[]>;
 }
@@ -84,7 +99,7 @@ export interface ExportSession {
 
 /** One kind of output: how it is written on the command line, and how it is made. */
 export interface Exporter<O extends Output> {
-  /** Names of its attributes, beside `type`. */
+  /** Names of its attributes, beside `type`; one that ends with a dot is the start of a name. */
   readonly attributes: readonly string[];
   parse(fields: OutputFields): O;
   /** Throws USAGE for values that contradict each other, before anything runs. */
@@ -99,6 +114,10 @@ export interface OutputFields {
   text(name: string): string | undefined;
   needed(name: string): string;
   boolean(name: string): boolean | undefined;
+  /** A number without sign or fraction. */
+  whole(name: string): number | undefined;
   choice<T extends string>(name: string, choices: readonly T[]): T | undefined;
   list(name: string): string[] | undefined;
+  /** Attributes with names of this form, in their order. */
+  matching(pattern: RegExp): { readonly match: RegExpExecArray; readonly value: string }[];
 }

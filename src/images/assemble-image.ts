@@ -6,6 +6,7 @@ import type { Digest } from '../oci/digest.ts';
 import type { ImageConfig } from '../oci/image-config.ts';
 import type { Manifest } from '../oci/manifest.ts';
 import type { BlobSource } from './image.ts';
+import { layerTypeFor } from './layer-type.ts';
 import { layersInHistory } from './normalize-history.ts';
 
 export interface ImageParts {
@@ -14,20 +15,18 @@ export interface ImageParts {
   /** Bottom first; their blobs are in the store. */
   readonly layers: readonly { readonly descriptor: Descriptor; readonly diffId: Digest }[];
   readonly annotations?: Readonly<Record<string, string>>;
+  /** `oci` where it is absent. */
+  readonly mediaTypes?: 'oci' | 'docker';
 }
 
-/** An OCI manifest holds OCI types: layers of a Docker base are the same bytes under another name. */
-const OCI_LAYER_TYPES: ReadonlyMap<string, string> = new Map([
-  [MEDIA_TYPE.layer, MEDIA_TYPE.layer],
-  [MEDIA_TYPE.layerGzip, MEDIA_TYPE.layerGzip],
-  [MEDIA_TYPE.layerZstd, MEDIA_TYPE.layerZstd],
-  [MEDIA_TYPE.dockerLayerGzip, MEDIA_TYPE.layerGzip],
-  ['application/vnd.docker.image.rootfs.diff.tar', MEDIA_TYPE.layer],
-  ['application/vnd.docker.image.rootfs.diff.tar.zstd', MEDIA_TYPE.layerZstd],
-]);
+const DOCUMENT_TYPES = {
+  oci: { manifest: MEDIA_TYPE.manifest, config: MEDIA_TYPE.config },
+  docker: { manifest: MEDIA_TYPE.dockerManifest, config: MEDIA_TYPE.dockerConfig },
+} as const;
 
 /** Puts config and manifest into the store and returns the manifest's descriptor. Nothing refers to it yet. */
-export async function assembleImage({ content }: BlobSource, { config, layers, annotations }: ImageParts): Promise<Descriptor> {
+export async function assembleImage({ content }: BlobSource, parts: ImageParts): Promise<Descriptor> {
+  const { config, layers, annotations, mediaTypes = 'oci' } = parts;
   const told = layersInHistory(config.history ?? []);
   if (told !== layers.length) throw new Error(`The history tells of ${told} layers, there are ${layers.length}`);
   for (const { descriptor } of layers) checkPresent(content.size(descriptor.digest), descriptor);
@@ -35,18 +34,16 @@ export async function assembleImage({ content }: BlobSource, { config, layers, a
   const configBlob = await content.put(canonicalJson({ ...config, rootfs }));
   const manifest: Manifest = {
     schemaVersion: 2,
-    mediaType: MEDIA_TYPE.manifest,
-    config: { mediaType: MEDIA_TYPE.config, ...configBlob },
-    layers: layers.map(({ descriptor }) => ({ mediaType: ociLayerType(descriptor), digest: descriptor.digest, size: descriptor.size })),
+    mediaType: DOCUMENT_TYPES[mediaTypes].manifest,
+    config: { mediaType: DOCUMENT_TYPES[mediaTypes].config, ...configBlob },
+    layers: layers.map(({ descriptor }) => layerEntry(descriptor, mediaTypes)),
     ...(annotations === undefined || Object.keys(annotations).length === 0 ? {} : { annotations }),
   };
-  return { mediaType: MEDIA_TYPE.manifest, ...(await content.put(canonicalJson(manifest))) };
+  return { mediaType: manifest.mediaType, ...(await content.put(canonicalJson(manifest))) };
 }
 
-function ociLayerType(descriptor: Descriptor): string {
-  const type = OCI_LAYER_TYPES.get(descriptor.mediaType);
-  if (type !== undefined) return type;
-  throw new TsbuildError('IMAGE_INVALID', `Cannot use layer ${descriptor.digest}: its media type is ${descriptor.mediaType.slice(0, 200)}`);
+function layerEntry(descriptor: Descriptor, mediaTypes: 'oci' | 'docker'): Descriptor {
+  return { mediaType: layerTypeFor(descriptor, mediaTypes), digest: descriptor.digest, size: descriptor.size };
 }
 
 function checkPresent(size: number | undefined, { digest, size: expected }: Descriptor): void {

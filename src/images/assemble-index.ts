@@ -6,17 +6,29 @@ import { normalizePlatform, type Platform } from '../oci/platform.ts';
 import type { BlobSource } from './image.ts';
 
 export interface IndexPart {
-  /** Of a manifest in the store. */
+  /** Of a manifest in the store; its annotations become those of its place in the index. */
   readonly descriptor: Descriptor;
   readonly platform: Platform;
 }
 
+export interface IndexOptions {
+  readonly mediaTypes: 'oci' | 'docker';
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
 /** Puts the index into the store, in the order of the parts, and returns its descriptor. Nothing refers to it yet. */
-export async function assembleIndex({ content }: BlobSource, parts: readonly IndexPart[]): Promise<Descriptor> {
-  const manifests = parts.map(({ descriptor: { mediaType, digest, size }, platform }) => ({
+export async function assembleIndex(
+  { content }: BlobSource,
+  parts: readonly IndexPart[],
+  options: IndexOptions = { mediaTypes: 'oci' },
+): Promise<Descriptor> {
+  const manifests = parts.map(({ descriptor: { mediaType, digest, size, annotations }, platform }) => ({
     ...{ mediaType, digest, size },
+    ...(annotations === undefined ? {} : { annotations }),
     platform: normalizePlatform(platform),
   }));
-  const index: ImageIndex = { schemaVersion: 2, mediaType: MEDIA_TYPE.index, manifests };
-  return { mediaType: MEDIA_TYPE.index, ...(await content.put(canonicalJson(index))) };
+  const { mediaTypes, annotations } = options;
+  const mediaType = mediaTypes === 'oci' ? MEDIA_TYPE.index : MEDIA_TYPE.dockerManifestList;
+  const index: ImageIndex = { schemaVersion: 2, mediaType, manifests, ...(annotations === undefined ? {} : { annotations }) };
+  return { mediaType, ...(await content.put(canonicalJson(index))) };
 }

@@ -1,21 +1,11 @@
 /** Compressed bytes to plain ones, by what they are and not by what their label says: gzip (RFC 1952), zstd (RFC 8878), neither. */
 import { once } from 'node:events';
-import type { Transform } from 'node:stream';
 import * as zlib from 'node:zlib';
 import { TsbuildError } from '../errors.ts';
-
-/** What @types/node 20 does not know yet (Node 22.15). */
-interface ZlibWithZstd {
-  createZstdDecompress?(options: { chunkSize: number; params: Record<number, number> }): Decoder;
-  constants: { ZSTD_d_windowLogMax?: number };
-}
-
-type Decoder = Transform & { readonly bytesWritten: number };
+import { type Decoder, zstdEngine } from './zstd-engine.ts';
 
 const CHUNK_BYTES = 1 << 18;
 const MAGIC_BYTES = 6;
-/** A frame may ask for a window of gigabytes; 128 MiB is what the zstd program takes without being asked. */
-const ZSTD_WINDOW_LOG_MAX = 27;
 
 /** Throws LAYER_INVALID for broken or unfinished input and for anything after its end, UNSUPPORTED for other compressions. */
 export async function* decompress(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
@@ -28,20 +18,10 @@ export async function* decompress(source: AsyncIterable<Buffer>): AsyncGenerator
 function decoderFor(head: Buffer): Decoder | undefined {
   const magic = head.toString('hex');
   if (magic.startsWith('1f8b')) return zlib.createGunzip({ chunkSize: CHUNK_BYTES });
-  if (magic.startsWith('28b52ffd') || /^5[0-9a-f]2a4d18/.test(magic)) return zstdDecoder();
+  if (magic.startsWith('28b52ffd') || /^5[0-9a-f]2a4d18/.test(magic)) return zstdEngine('decompress').decoder();
   if (magic.startsWith('425a68')) throw unsupported('bzip2');
   if (magic.startsWith('fd377a585a00')) throw unsupported('xz');
   return undefined;
-}
-
-function zstdDecoder(): Decoder {
-  const { createZstdDecompress, constants } = zlib as unknown as ZlibWithZstd;
-  if (createZstdDecompress === undefined || constants.ZSTD_d_windowLogMax === undefined) {
-    throw new TsbuildError('UNSUPPORTED', `Cannot decompress zstd with Node ${process.versions.node}: needs Node 22.15`, {
-      hint: 'Run tsbuild with Node 22.15 or newer, or use an image whose layers are compressed with gzip.',
-    });
-  }
-  return createZstdDecompress({ chunkSize: CHUNK_BYTES, params: { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG_MAX } });
 }
 
 async function* decode(source: AsyncIterable<Buffer>, decoder: Decoder): AsyncGenerator<Buffer, void, undefined> {

@@ -1,10 +1,9 @@
 /** Changes to a blob in one pass: archive, hash, compress, hash, write. Each byte is read once. */
 import { createHash, type Hash } from 'node:crypto';
-import { MEDIA_TYPE } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Changeset } from '../tree/change.ts';
+import { type Compression, compress, LAYER_TYPES } from './compress.ts';
 import { writeLayerTar } from './layer-tar.ts';
-import { parallelGzip } from './parallel-gzip.ts';
 
 export interface PackedLayer {
   /** Of the archive before compression. */
@@ -19,36 +18,45 @@ export interface PackedLayer {
 }
 
 export interface PackLayerOptions {
-  readonly compression: 'gzip' | 'none';
-  /** zlib's level; 6 where it is absent. */
-  readonly level?: number;
-  readonly clampTimeSeconds?: number;
+  readonly compression: Compression;
+  /** Later times of files become this one; seconds since 1970. */
+  readonly clampTimeSeconds?: number | undefined;
   readonly signal?: AbortSignal;
-  onProgress?(tarBytes: number): void;
+  readonly onProgress?: ((tarBytes: number) => void) | undefined;
 }
 
 export interface BlobSink {
   write(chunk: Buffer): Promise<void> | void;
 }
 
-const LEVEL_DEFAULT = 6;
-
 /** The caller commits or drops the sink. A chunk handed to it belongs to it. */
 export async function packLayer(changes: Changeset, sink: BlobSink, options: PackLayerOptions): Promise<PackedLayer> {
+  const { clampTimeSeconds, signal } = options;
+  const archive = writeLayerTar(changes, {
+    ...(clampTimeSeconds === undefined ? {} : { clampTimeSeconds }),
+    ...(signal === undefined ? {} : { signal }),
+  });
+  return await packArchive(archive, sink, options);
+}
+
+/** The same for an archive that is there. */
+export async function packArchive(
+  source: AsyncIterable<Buffer>,
+  sink: BlobSink,
+  { compression, signal, onProgress }: Omit<PackLayerOptions, 'clampTimeSeconds'>,
+): Promise<PackedLayer> {
   const tar = { hash: createHash('sha256'), size: 0 };
   const blob = { hash: createHash('sha256'), size: 0 };
-  const archive = counted(writeLayerTar(changes, options), tar, options.onProgress?.bind(options));
-  const bytes = options.compression === 'none' ? archive : parallelGzip(archive, options.level ?? LEVEL_DEFAULT);
-  for await (const chunk of bytes) {
-    options.signal?.throwIfAborted();
-    if (options.compression !== 'none') blob.hash.update(chunk);
+  const isCompressed = compression.type !== 'uncompressed';
+  for await (const chunk of compress(counted(source, tar, onProgress), compression)) {
+    signal?.throwIfAborted();
+    if (isCompressed) blob.hash.update(chunk);
     blob.size += chunk.length;
     await sink.write(chunk);
   }
   const diffId: Digest = `sha256:${tar.hash.digest('hex')}`;
-  if (options.compression === 'none') return { diffId, digest: diffId, size: tar.size, mediaType: MEDIA_TYPE.layer, tarSize: tar.size };
-  const digest: Digest = `sha256:${blob.hash.digest('hex')}`;
-  return { diffId, digest, size: blob.size, mediaType: MEDIA_TYPE.layerGzip, tarSize: tar.size };
+  const digest: Digest = isCompressed ? `sha256:${blob.hash.digest('hex')}` : diffId;
+  return { diffId, digest, size: blob.size, mediaType: LAYER_TYPES[compression.type], tarSize: tar.size };
 }
 
 async function* counted(

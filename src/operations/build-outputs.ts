@@ -3,12 +3,16 @@ import { assembleResult } from '../builder/execute/assemble-result.ts';
 import { snapshotOf } from '../builder/execute/files.ts';
 import type { BuildResources } from '../builder/execute/resources.ts';
 import type { StageState } from '../builder/execute/stage-state.ts';
+import { TsbuildError } from '../errors.ts';
 import { checkOutputs, exportOutputs, isImageOutput } from '../exporters/export-outputs.ts';
-import type { BuiltResult, Output, PlatformTree } from '../exporters/output.ts';
+import { imageFormat } from '../exporters/image-attributes.ts';
+import type { BuiltResult, ImageAttributes, Output, PlatformTree } from '../exporters/output.ts';
 import type { AssembledImage } from '../images/assembled-image.ts';
+import type { ImageFormat } from '../images/image-format.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { ImageConfig } from '../oci/image-config.ts';
+import { formatPlatform, parsePlatform, samePlatform } from '../oci/platform.ts';
 import { formatReference, parseNewName } from '../oci/reference.ts';
 import type { Session } from '../session.ts';
 import type { BuildOptions } from './build.ts';
@@ -44,6 +48,7 @@ export function buildOutputs(options: BuildOptions): readonly Output[] {
   const outputs = withShorthands(options);
   const isIndex = new Set(options.platforms ?? []).size > 1 || resultOptions(options).index === 'always';
   checkOutputs(outputs, { tags, isIndex });
+  for (const output of outputs) if (isImageOutput(output)) checkAnnotations(formatOf(output, options), { isIndex, options });
   return outputs.map((output) => (isImageOutput(output) ? { ...output, names: namesIn(output) ?? tags } : output));
 }
 
@@ -75,10 +80,13 @@ export async function exportResult(
 }
 
 function builtResult(resources: BuildResources, states: readonly StageState[], options: BuildOptions): BuiltResult {
-  let image: Promise<AssembledImage> | undefined;
+  const images = new Map<string, Promise<AssembledImage>>();
   return {
-    image() {
-      image ??= assembleResult(resources, states, resultOptions(options));
+    image(attributes) {
+      const format = formatOf(attributes, options);
+      const key = JSON.stringify(format);
+      const image = images.get(key) ?? assembleResult(resources, states, { ...resultOptions(options), format });
+      images.set(key, image);
       return image;
     },
     async trees() {
@@ -89,4 +97,26 @@ function builtResult(resources: BuildResources, states: readonly StageState[], o
       return trees;
     },
   };
+}
+
+function formatOf(output: ImageAttributes, { annotations = [], buildArgs = {} }: BuildOptions): ImageFormat {
+  return imageFormat(output, { annotations, sourceDateEpoch: epochOf(buildArgs['SOURCE_DATE_EPOCH']) });
+}
+
+/** Source: reproducible-builds.org/specs/source-date-epoch. An empty value is none. */
+function epochOf(text: string | undefined): number | undefined {
+  if (text === undefined || text === '') return undefined;
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  throw new TsbuildError('USAGE', `Cannot use ${JSON.stringify(text.slice(0, 100))} as SOURCE_DATE_EPOCH: not whole seconds since 1970`);
+}
+
+/** Throws USAGE for annotations of what the result does not have, as far as that can be told before anything is planned. */
+function checkAnnotations({ annotations }: ImageFormat, { isIndex, options }: { isIndex: boolean; options: BuildOptions }): void {
+  const platforms = (options.platforms ?? []).filter((name) => name !== 'local').map(parsePlatform);
+  for (const { on, key, platform } of annotations) {
+    const what = `Cannot write the annotation ${JSON.stringify(key.slice(0, 100))} of the ${on}`;
+    if (!isIndex && on.startsWith('index')) throw new TsbuildError('USAGE', `${what}: an image of one platform has no index`);
+    if (platform === undefined || platforms.length === 0 || platforms.some((one) => samePlatform(one, platform))) continue;
+    throw new TsbuildError('USAGE', `${what}: ${formatPlatform(platform)} is not built`);
+  }
 }

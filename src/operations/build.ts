@@ -11,6 +11,7 @@ import type { BuildPlan } from '../builder/plan/build-plan.ts';
 import type { Entitlement } from '../builder/plan/entitlements.ts';
 import type { PlanOptions } from '../builder/plan/plan-build.ts';
 import type { Output } from '../exporters/output.ts';
+import type { ImageAnnotation } from '../images/image-format.ts';
 import { formatPlatform, normalizePlatform, type Platform, parsePlatform } from '../oci/platform.ts';
 import { chrootWarning, type Isolation } from '../sandbox/chroot-isolation.ts';
 import { hostFacts, outerProcWarning } from '../sandbox/host-facts.ts';
@@ -35,6 +36,8 @@ export interface BuildOptions extends CommonOptions, InputOptions, Pick<Isolatio
   readonly platforms?: readonly string[] | undefined;
   readonly buildArgs?: Readonly<Record<string, string>> | undefined;
   readonly labels?: Readonly<Record<string, string>> | undefined;
+  /** Of every output that is an image. */
+  readonly annotations?: readonly ImageAnnotation[] | undefined;
   readonly noCache?: boolean | undefined;
   /** Ask the registry for every base image even where the store has it. */
   readonly pull?: boolean | undefined;
@@ -142,7 +145,7 @@ function chosenPlatforms(names: readonly string[], local: Platform): Platform[] 
 }
 
 /** What the image is to be, beyond what the plan says. */
-export function resultOptions({ labels = {}, buildArgs = {} }: BuildOptions): ResultOptions {
+export function resultOptions({ labels = {}, buildArgs = {} }: BuildOptions): Omit<ResultOptions, 'format'> {
   return { labels, index: isTrue(buildArgs['BUILDKIT_MULTI_PLATFORM']) ? 'always' : 'for-several' };
 }
 

@@ -5,6 +5,8 @@ import { mkdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
+import { compress, compressionOf, GZIP } from '../../src/layers/compress.ts';
+import { decompress } from '../../src/layers/decompress.ts';
 import { writeLayerTar } from '../../src/layers/layer-tar.ts';
 import { overlayDiff } from '../../src/layers/overlay-diff.ts';
 import { packLayer } from '../../src/layers/pack-layer.ts';
@@ -234,7 +236,7 @@ test('umoci unpacks an OCI layout with packLayer() layers to the live tree', asy
     const packed = await packLayer(
       overlayDiff(active.upperFd, lower),
       { write: (chunk) => void chunks.push(chunk) },
-      { compression: 'gzip' },
+      { compression: GZIP },
     );
     const blob = put(Buffer.concat(chunks));
     assert.deepEqual(blob, { digest: packed.digest, size: packed.size });
@@ -281,20 +283,52 @@ test('parallelGzip() makes one member that gzip accepts, of any size, the same h
   }
 });
 
-test('packLayer() gives the same bytes with one thread and with four', () => {
+test('compress() makes frames that zstd accepts, of any size, the same however the input is cut', async () => {
+  const { randomBytes } = await import('node:crypto');
+  for (const size of [0, 1, 4 << 20, (4 << 20) + 1, 9_000_000]) {
+    const input = Buffer.concat([randomBytes(size >> 1), Buffer.alloc(size - (size >> 1), 'abc')]);
+    for (const level of [1, 3, 19]) {
+      const one = await gathered(compress(pieces(input, 1 << 20), compressionOf('zstd', level)));
+      execFileSync('zstd', ['-tq'], { input: one });
+      assert.ok(execFileSync('zstd', ['-dcq'], { input: one, maxBuffer: 1 << 25 }).equals(input), `${size} bytes`);
+      assert.ok(one.equals(await gathered(compress(pieces(input, 77_777), compressionOf('zstd', level)))), `${size} bytes, cut otherwise`);
+      assert.ok((await gathered(decompress(pieces(one, 5000)))).equals(input), `${size} bytes, read back`);
+    }
+  }
+});
+
+test('compressionOf() knows the levels of each type', () => {
+  assert.deepEqual(compressionOf('gzip'), { type: 'gzip', level: 6 });
+  assert.deepEqual(compressionOf('zstd', 0), { type: 'zstd', level: 3 });
+  for (const [type, level] of [
+    ['gzip', 10],
+    ['zstd', 23],
+    ['uncompressed', 1],
+    ['gzip', -1],
+    ['gzip', 1.5],
+  ] as const) {
+    assert.throws(() => compressionOf(type, level), { code: 'ERR_TSBUILD_USAGE' });
+  }
+});
+
+test('compress() gives the same bytes with 1, 2 and 4 threads, and on one core', () => {
+  const compiled = new URL('../../src/layers/compress.js', import.meta.url).pathname;
   const script = `
-    import { parallelGzip } from '${process.cwd()}/.build-layers/src/layers/parallel-gzip.js';
+    import { COMPRESSIONS, compress, compressionOf } from '${compiled}';
     import { createHash } from 'node:crypto';
-    const hash = createHash('sha256');
-    async function* input() { for (let i = 0; i < 12; i++) yield Buffer.alloc(1 << 20, 'block ' + i + ' of the input'); }
-    for await (const chunk of parallelGzip(input(), 6)) hash.update(chunk);
-    console.log(hash.digest('hex'));`.replace('/.build-layers/', `/${new URL('.', import.meta.url).pathname.split('/').at(-4)}/`);
-  const run = (threads: string) =>
-    execFileSync(process.execPath, ['--input-type=module', '-e', script], {
-      encoding: 'utf8',
-      env: { ...process.env, UV_THREADPOOL_SIZE: threads },
-    });
-  assert.equal(run('1'), run('4'));
+    async function* input() { for (let i = 0; i < 24; i++) yield Buffer.alloc(1 << 20, 'block ' + i + ' of the input'); }
+    for (const type of COMPRESSIONS) {
+      const hash = createHash('sha256');
+      for await (const chunk of compress(input(), compressionOf(type))) hash.update(chunk);
+      console.log(type, hash.digest('hex'));
+    }`;
+  const run = (threads: string, before: readonly string[] = []) => {
+    const [command = '', ...args] = [...before, process.execPath, '--input-type=module', '-e', script];
+    return execFileSync(command, args, { encoding: 'utf8', env: { ...process.env, UV_THREADPOOL_SIZE: threads } });
+  };
+  const one = run('1');
+  assert.equal(one.trim().split('\n').length, 3);
+  for (const other of [run('2'), run('4'), run('4', ['taskset', '-c', '0'])]) assert.equal(other, one);
 });
 
 test('packLayer() packs 1 GiB in flat memory', async () => {
@@ -315,8 +349,7 @@ test('packLayer() packs 1 GiB in flat memory', async () => {
     [change],
     { write: (chunk) => void hash.update(chunk) },
     {
-      compression: 'gzip',
-      level: 1,
+      compression: { type: 'gzip', level: 1 },
       onProgress: () => {
         peak = Math.max(peak, process.memoryUsage().rss);
       },

@@ -239,13 +239,25 @@ test('readLayer() stops at its limits', async () => {
   await assert.rejects(read(PLAIN, { limits: { maxBytes: 1e9, maxEntries: 1 } }), /more than 1 entries/);
 });
 
-test('readLayer() names what it cannot decompress, and reads zstd where Node can', async () => {
+test('readLayer() names what it cannot decompress, and reads zstd by Node or by the machine', async () => {
   const bzip2 = execFileSync('bzip2', ['-c'], { input: PLAIN });
   await assert.rejects(read(bzip2), { code: 'ERR_TSBUILD_UNSUPPORTED', message: /bzip2/ });
   await assert.rejects(read(PLAIN, { mediaType: 'application/vnd.in-toto+json' }), { code: 'ERR_TSBUILD_UNSUPPORTED' });
-  const { zstdCompressSync } = zlib as unknown as { zstdCompressSync?: (bytes: Buffer) => Buffer };
-  if (zstdCompressSync === undefined) await assert.rejects(read(Buffer.from('28b52ffd00000000', 'hex')), { message: /needs Node 22.15/ });
-  else assert.equal((await read(zstdCompressSync(PLAIN))).length, 2);
+  const zstd = (...args: string[]): Buffer => execFileSync('zstd', ['-qc', ...args], { input: PLAIN });
+  for (const bytes of [zstd(), zstd('-19', '--no-check'), Buffer.concat([Buffer.from('502a4d1804000000abcdabcd', 'hex'), zstd()])]) {
+    assert.equal((await read(bytes)).length, 2);
+  }
+  const whole = zstd();
+  for (const bytes of [
+    whole.subarray(0, -5),
+    Buffer.concat([whole, Buffer.from('tail')]),
+    Buffer.from('28b52ffdffffffffffffffff', 'hex'),
+  ]) {
+    await assert.rejects(read(bytes), { code: 'ERR_TSBUILD_LAYER_INVALID' });
+  }
+  await assert.rejects(read(execFileSync('zstd', ['-qc', '--ultra', '-22', '--long=31'], { input: PLAIN })), {
+    code: 'ERR_TSBUILD_LAYER_INVALID',
+  });
 });
 
 test('readLayer() passes errors of its source on, and stops it when the reader stops', async () => {

@@ -3,12 +3,13 @@ import { assembleImage } from '../../images/assemble-image.ts';
 import { assembleIndex } from '../../images/assemble-index.ts';
 import type { AssembledImage } from '../../images/assembled-image.ts';
 import { loadImage } from '../../images/image.ts';
+import { annotationsField, type ImageFormat } from '../../images/image-format.ts';
 import { imageSize } from '../../images/image-size.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
 import type { Digest } from '../../oci/digest.ts';
 import type { HistoryEntry, ImageConfig } from '../../oci/image-config.ts';
 import type { LayerSource } from './files.ts';
-import { packSnapshot } from './pack-snapshot.ts';
+import { packingOf, packSnapshot, recompress } from './pack-snapshot.ts';
 import type { BuildResources } from './resources.ts';
 import type { StageState } from './stage-state.ts';
 
@@ -28,6 +29,7 @@ export interface ResultOptions {
   readonly labels: Readonly<Record<string, string>>;
   /** An index even of one platform. */
   readonly index: 'always' | 'for-several';
+  readonly format: ImageFormat;
 }
 
 /** One platform: its image. Several: an index of theirs, in their order; `config` and `imageId` are then those of the first. */
@@ -37,48 +39,65 @@ export async function assembleResult(
   options: ResultOptions,
 ): Promise<AssembledImage> {
   const images: AssembledImage[] = [];
-  for (const state of states) images.push(await assembleOne(resources, state, options.labels));
+  for (const state of states) images.push(await assembleOne(resources, state, options));
   const [first] = images;
   if (first === undefined) throw new Error('A build has a platform');
   if (images.length === 1 && options.index === 'for-several') return first;
+  const { format } = options;
   const parts = images.map(({ descriptor, config }) => ({ descriptor, platform: config }));
-  const descriptor = await assembleIndex(resources.store, parts);
+  const index = { mediaTypes: format.mediaTypes, ...annotationsField(format, 'index') };
+  const descriptor = { ...(await assembleIndex(resources.store, parts, index)), ...annotationsField(format, 'index-descriptor') };
   return { ...first, descriptor, size: imageSize(resources.store, descriptor) };
 }
 
-async function assembleOne(
-  resources: BuildResources,
-  state: StageState,
-  labels: Readonly<Record<string, string>>,
-): Promise<AssembledImage> {
-  const layers = await packAll(resources, state.layers);
-  const history = withTimes(state.history, layers);
+async function assembleOne(resources: BuildResources, state: StageState, { labels, format }: ResultOptions): Promise<AssembledImage> {
+  const layers = await packAll(resources, state.layers, format);
+  const epoch = epochTime(format);
+  const history = withTimes(state.history, layers, epoch);
   const config: ImageConfig = {
-    created: history.at(-1)?.created ?? NO_TIME,
+    created: epoch ?? history.at(-1)?.created ?? NO_TIME,
     ...(state.author === undefined ? {} : { author: state.author }),
     ...state.imagePlatform,
     config: { ...state.config, ...labelled(state, labels) },
     rootfs: { type: 'layers', diff_ids: layers.map(({ diffId }) => diffId) },
     history,
   };
-  const descriptor = await assembleImage(resources.store, { config, layers });
-  const { manifest } = await loadImage(resources.store, descriptor, state.imagePlatform);
+  const { mediaTypes } = format;
+  const platform = state.imagePlatform;
+  const plain = await assembleImage(resources.store, { config, layers, mediaTypes, ...annotationsField(format, 'manifest', platform) });
+  const descriptor = { ...plain, ...annotationsField(format, 'manifest-descriptor', platform) };
+  const { manifest } = await loadImage(resources.store, plain, platform);
   return { descriptor, imageId: manifest.config.digest, config, size: imageSize(resources.store, descriptor) };
 }
 
-async function packAll(resources: BuildResources, sources: readonly LayerSource[]): Promise<PackedSource[]> {
+async function packAll(resources: BuildResources, sources: readonly LayerSource[], format: ImageFormat): Promise<PackedSource[]> {
   const { default: pLimit } = await import('p-limit');
   const limit = pLimit(PACKING_MAX);
-  return await Promise.all(sources.map((source) => limit(() => packOne(resources, source))));
+  return await Promise.all(sources.map((source) => limit(() => packOne(resources, source, format))));
 }
 
-async function packOne(resources: BuildResources, source: LayerSource): Promise<PackedSource> {
-  if (source.kind === 'blob') return { ...source, createdAt: undefined };
-  return { ...(await packSnapshot(resources, source.name)), createdAt: resources.snapshots.get(source.name)?.createdAt };
+async function packOne(resources: BuildResources, source: LayerSource, format: ImageFormat): Promise<PackedSource> {
+  if (source.kind === 'blob') {
+    const layer = format.forceCompression ? await recompress(resources, source, format.compression) : source;
+    return { ...layer, createdAt: undefined };
+  }
+  return { ...(await packSnapshot(resources, source.name, packingOf(format))), createdAt: resources.snapshots.get(source.name)?.createdAt };
 }
 
-/** A layer's entry has the time of its snapshot; an entry without a layer, that of the one before: a cached build says the same again. */
-function withTimes(history: readonly HistoryEntry[], layers: readonly PackedSource[]): HistoryEntry[] {
+/** SOURCE_DATE_EPOCH as configs write it, without a fraction. */
+function epochTime({ sourceDateEpoch }: ImageFormat): string | undefined {
+  return sourceDateEpoch === undefined ? undefined : new Date(sourceDateEpoch * 1000).toISOString().replace('.000Z', 'Z');
+}
+
+/**
+ * A layer's entry has the time of its snapshot; an entry without a layer, that of the one before: a cached build says the same again.
+ * With an epoch, entries of this build have that, and those of the base none that is later.
+ */
+function withTimes(history: readonly HistoryEntry[], layers: readonly PackedSource[], epoch: string | undefined): HistoryEntry[] {
+  if (epoch !== undefined) {
+    const isLater = (created: string): boolean => !(Date.parse(created) <= Date.parse(epoch));
+    return history.map((entry) => (entry.created === undefined || isLater(entry.created) ? { ...entry, created: epoch } : entry));
+  }
   let layer = 0;
   let last = NO_TIME;
   return history.map((entry) => {

@@ -1,42 +1,96 @@
-/** A snapshot's changes as a layer blob in the store: packed once, remembered by the snapshot's name. */
+/** Layer blobs in the store: a snapshot's changes, or a base image's layer compressed anew; each form made once, and remembered. */
 
 import { closeSync } from 'node:fs';
 import type { LayerRecord } from '../../cache/build-cache.ts';
+import { layerRecordKey } from '../../cache/layer-record-key.ts';
+import { TsbuildError } from '../../errors.ts';
+import type { ImageFormat } from '../../images/image-format.ts';
+import { compressionTypeOf } from '../../images/layer-type.ts';
+import { type Compression, GZIP } from '../../layers/compress.ts';
+import { decompress } from '../../layers/decompress.ts';
 import { overlayDiff } from '../../layers/overlay-diff.ts';
-import { packLayer } from '../../layers/pack-layer.ts';
+import { type PackedLayer, packArchive, packLayer } from '../../layers/pack-layer.ts';
+import { hexOf } from '../../oci/digest.ts';
+import type { Ingest } from '../../store/ingest.ts';
 import type { BuildResources } from './resources.ts';
 
 /** Milliseconds between two progress events of one layer. */
 const PROGRESS_MS = 100;
 
-/** Layer bytes depend on the files alone, so a record stays true; a blob that is gone is packed again. */
-export async function packSnapshot(resources: BuildResources, name: string): Promise<LayerRecord> {
-  const { cache, store } = resources;
-  const known = cache.layers.get(name);
+/** What a layer's bytes depend on, beside its files. */
+export interface Packing {
+  readonly compression: Compression;
+  /** Seconds since 1970. */
+  readonly clampTimeSeconds: number | undefined;
+}
+
+export function packingOf({ compression, rewriteTimestamp, sourceDateEpoch }: ImageFormat): Packing {
+  return { compression, clampTimeSeconds: rewriteTimestamp ? sourceDateEpoch : undefined };
+}
+
+/** Layer bytes depend on the files and the packing alone, so a record stays true; a blob that is gone is packed again. */
+export async function packSnapshot(resources: BuildResources, name: string, packing: Packing): Promise<LayerRecord> {
+  return await once(resources, layerRecordKey(name, formOf(packing)), () => pack(resources, name, packing));
+}
+
+/** A layer of a base image under another compression; as it is where it has that already. */
+export async function recompress(resources: BuildResources, layer: LayerRecord, compression: Compression): Promise<LayerRecord> {
+  const { descriptor, diffId } = layer;
+  if (compressionTypeOf(descriptor) === compression.type) return layer;
+  const key = layerRecordKey(hexOf(descriptor.digest), `blob ${formOf({ compression, clampTimeSeconds: undefined })}`);
+  return await once(resources, key, async () => {
+    const archive = decompress(resources.store.content.stream(descriptor.digest));
+    const record = await write(resources, descriptor.digest, (sink, options) => packArchive(archive, sink, { ...options, compression }));
+    if (record.diffId === diffId) return record;
+    throw new TsbuildError(
+      'DIGEST_MISMATCH',
+      `Cannot compress layer ${descriptor.digest}: expected diffID ${diffId}, found ${record.diffId}`,
+    );
+  });
+}
+
+/** A form for each way to pack; that of records since the beginning is none. */
+function formOf({ compression: { type, level }, clampTimeSeconds }: Packing): string {
+  const isPlain = type === GZIP.type && level === GZIP.level && clampTimeSeconds === undefined;
+  return isPlain ? '' : `${type} ${level} ${clampTimeSeconds ?? 'as they are'}`;
+}
+
+async function once({ cache, store }: BuildResources, key: string, make: () => Promise<LayerRecord>): Promise<LayerRecord> {
+  const known = cache.layers.get(key);
   if (known !== undefined && store.content.has(known.descriptor.digest)) return known;
-  const record = await pack(resources, name);
-  cache.layers.set(name, record);
+  const record = await make();
+  cache.layers.set(key, record);
   return record;
 }
 
-async function pack({ emit, signal, snapshots, store }: BuildResources, name: string): Promise<LayerRecord> {
+async function pack(resources: BuildResources, name: string, packing: Packing): Promise<LayerRecord> {
+  const { snapshots } = resources;
   const snapshot = snapshots.get(name);
   if (snapshot === undefined) throw new Error(`No snapshot ${name}`);
   using lower = snapshots.tree(snapshot.parent);
   const upperFd = snapshots.upper(name);
   try {
-    await using ingest = await store.content.ingest();
-    let toldAt = 0;
-    const onProgress = (bytes: number) => {
-      if (performance.now() - toldAt < PROGRESS_MS) return;
-      toldAt = performance.now();
-      emit({ kind: 'transfer', action: 'pack', id: name.slice(0, 12), bytes, total: undefined, state: 'running' });
-    };
-    const packed = await packLayer(overlayDiff(upperFd, lower), ingest, { compression: 'gzip', signal, onProgress });
-    await ingest.commit({ digest: packed.digest, size: packed.size });
-    emit({ kind: 'transfer', action: 'pack', id: name.slice(0, 12), bytes: packed.tarSize, total: packed.tarSize, state: 'done' });
-    return { diffId: packed.diffId, descriptor: { mediaType: packed.mediaType, digest: packed.digest, size: packed.size } };
+    return await write(resources, name.slice(0, 12), (sink, options) =>
+      packLayer(overlayDiff(upperFd, lower), sink, { ...options, ...packing }),
+    );
   } finally {
     closeSync(upperFd);
   }
+}
+
+type Pack = (sink: Ingest, options: { signal: AbortSignal; onProgress(bytes: number): void }) => Promise<PackedLayer>;
+
+/** Into the store, with progress under the name `id`. */
+async function write({ emit, signal, store }: BuildResources, id: string, packInto: Pack): Promise<LayerRecord> {
+  await using ingest = await store.content.ingest();
+  let toldAt = 0;
+  const onProgress = (bytes: number) => {
+    if (performance.now() - toldAt < PROGRESS_MS) return;
+    toldAt = performance.now();
+    emit({ kind: 'transfer', action: 'pack', id, bytes, total: undefined, state: 'running' });
+  };
+  const { diffId, digest, size, mediaType, tarSize } = await packInto(ingest, { signal, onProgress });
+  await ingest.commit({ digest, size });
+  emit({ kind: 'transfer', action: 'pack', id, bytes: tarSize, total: tarSize, state: 'done' });
+  return { diffId, descriptor: { mediaType, digest, size } };
 }

@@ -1,5 +1,6 @@
 import { TsbuildError } from '../../errors.ts';
 import { type BuildOptions, build, writesToStdout } from '../../index.ts';
+import { annotationsOf } from '../annotation-flag.ts';
 import { readBuildArgFile } from '../build-arg-file.ts';
 import { answer, callOf } from '../call.ts';
 import type { Flags, Invocation } from '../command-table.ts';
@@ -44,6 +45,7 @@ function choices(flags: Flags, env: Readonly<Record<string, string | undefined>>
     buildArgs: buildArgs(flags, env),
     contexts: keyValues('--build-context', flags.buildContext ?? []),
     labels: keyValues('--label', flags.label ?? []),
+    annotations: annotationsOf(flags.annotation ?? []),
     allow: (flags.allow ?? []).map(entitlementOf),
     ssh: sshOf(flags.ssh ?? [], env),
     secrets: secretsOf(flags.secret ?? [], env),
@@ -55,9 +57,10 @@ function choices(flags: Flags, env: Readonly<Record<string, string | undefined>>
   };
 }
 
-/** Those of files first, so that the flags win. */
+/** Those of files first, so that the flags win; before them the variable that docker passes on by itself. */
 function buildArgs({ buildArg = [], buildArgFile = [] }: Flags, env: Readonly<Record<string, string | undefined>>): Record<string, string> {
-  return keyValues('--build-arg', [...buildArgFile.flatMap((file) => readBuildArgFile(file)), ...buildArg], env);
+  const epoch = env['SOURCE_DATE_EPOCH'] === undefined ? [] : [`SOURCE_DATE_EPOCH=${env['SOURCE_DATE_EPOCH']}`];
+  return keyValues('--build-arg', [...epoch, ...buildArgFile.flatMap((file) => readBuildArgFile(file)), ...buildArg], env);
 }
 
 function jobsOf(text: string | undefined): number | undefined {

@@ -3,16 +3,16 @@
  * the place of what the image has there. As with mounts, whatever lies at these places when the step is over is no part of its result.
  */
 import { closeSync, constants, writeSync } from 'node:fs';
-import path from 'node:path';
 import { SyscallError, TsbuildError } from '../../errors.ts';
 import type { FileOwner, MountSpec } from '../../sandbox/container-spec.ts';
 import { makeDirectoryAt, renameAt } from '../../sys/entries.ts';
 import { setModeAt, setOwnerAt, setTimesAt } from '../../sys/metadata.ts';
-import { createAt, O_PATH, openAt, openBeneath, openDirectory, openInRoot } from '../../sys/open.ts';
+import { createAt, O_PATH, openBeneath, openDirectory, openInRoot } from '../../sys/open.ts';
 import { removeTree } from '../../sys/remove-tree.ts';
-import { listDirectory, type Stat, statAt } from '../../sys/stat.ts';
+import { statAt } from '../../sys/stat.ts';
 import { type ByteString, fromText, join, nameOf, parentOf } from '../../tree/byte-string.ts';
 import { makeDevices } from './device-stand-ins.ts';
+import { findHome, type Home, isSame } from './stand-in-home.ts';
 
 export interface StandIn {
   readonly mount: MountSpec;
@@ -37,12 +37,11 @@ interface Put {
   /** What the image has there: its name in the directory aside. */
   readonly aside: ByteString | undefined;
   /** Where it came from and goes back to; otherwise it was made for the step. */
-  home?: { readonly parent: number; readonly name: ByteString; readonly stat: Stat };
+  home?: Home;
 }
 
 const ROOT = '' as ByteString;
 const PLACE = O_PATH | constants.O_DIRECTORY;
-const OPEN_DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY;
 
 /** Puts them there in order; disposing takes them away again. Throws UNSUPPORTED where one cache is to be in two places. */
 export function putStandIns(places: StandInPlaces, standIns: readonly StandIn[]): Disposable {
@@ -111,9 +110,8 @@ function takeAway({ parent, name, aside, home }: Put, asideFd: number): void {
 }
 
 /** What the step has put in its place is not what came from there. */
-function bringHome({ parent, name }: Pick<Put, 'parent' | 'name'>, home: NonNullable<Put['home']>): void {
-  const stat = statAt(parent, name);
-  if (stat?.ino === home.stat.ino && stat.dev === home.stat.dev) renameUnlessGone(parent, name, home);
+function bringHome({ parent, name }: Pick<Put, 'parent' | 'name'>, home: Home): void {
+  if (isSame(statAt(parent, name), home.stat)) renameUnlessGone(parent, name, home);
 }
 
 /** The step may have removed the directory around it, as root of a machine could that has no mounts. */
@@ -188,7 +186,7 @@ function makeFile({ parent, name }: Put, bytes: Uint8Array, { mode, uid, gid }: 
   }
 }
 
-function bring(put: Put, home: NonNullable<Put['home']>): void {
+function bring(put: Put, home: Home): void {
   try {
     renameAt(home.parent, home.name, put.parent, put.name, 'noreplace');
     put.home = home;
@@ -196,43 +194,4 @@ function bring(put: Put, home: NonNullable<Put['home']>): void {
     closeSync(home.parent);
     throw error;
   }
-}
-
-/** The name of what is mounted, in the directory that it lies in. */
-function findHome(mount: Extract<MountSpec, { kind: 'bind' | 'file' }>): NonNullable<Put['home']> {
-  const outside = openDirectory(fromText(path.dirname(mount.hostPath)));
-  const name = fromText(path.basename(mount.hostPath));
-  try {
-    const whole = { parent: outside, name };
-    return withStat(mount.kind === 'file' || mount.source === undefined ? whole : partOf(whole, mount.source));
-  } catch (error) {
-    closeSync(outside);
-    throw error;
-  }
-}
-
-/** A directory in it, whatever links lead there; the descriptor of `whole` is closed or returned. */
-function partOf({ parent, name }: { parent: number; name: ByteString }, source: string): { parent: number; name: ByteString } {
-  const root = openAt(parent, name, OPEN_DIRECTORY | constants.O_NOFOLLOW);
-  try {
-    const part = openInRoot(root, fromText(source), OPEN_DIRECTORY);
-    try {
-      const stat = statAt(part, ROOT);
-      const above = openAt(part, '..' as ByteString, OPEN_DIRECTORY);
-      const own = listDirectory(above).find((each) => stat !== undefined && statAt(above, each)?.ino === stat.ino);
-      if (own === undefined) throw new SyscallError('find', source, 'ENOENT');
-      closeSync(parent);
-      return { parent: above, name: own };
-    } finally {
-      closeSync(part);
-    }
-  } finally {
-    closeSync(root);
-  }
-}
-
-function withStat({ parent, name }: { parent: number; name: ByteString }): NonNullable<Put['home']> {
-  const stat = statAt(parent, name);
-  if (stat === undefined) throw new SyscallError('stat', name, 'ENOENT');
-  return { parent, name, stat };
 }

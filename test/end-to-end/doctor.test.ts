@@ -23,6 +23,7 @@ describe('tsbuild doctor', () => {
   it('finds that root can build here, in a table and in JSON', async () => {
     const { ready, findings, user: name } = await examine(world.tsbuild(['doctor', '--format', 'json']), 0);
     assert.deepEqual([ready, name], [true, 'root']);
+    assert.equal(stateOf(findings, 'steps.ids'), 'ok');
     for (const finding of findings) {
       assert.match(finding.id, /^[a-z-]+\.[a-z-]+$/);
       assert.ok(finding.state === 'ok' || (finding.means !== undefined && finding.fix !== undefined), finding.id);

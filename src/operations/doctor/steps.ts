@@ -1,11 +1,13 @@
 /** Whether a step can run: a container is really made, on an overlay in the state directory, for a command that is not there. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { SyscallError, TsbuildError } from '../../errors.ts';
 import { DEFAULT_HOSTNAME, defaultMounts, sandboxLimits } from '../../sandbox/container-defaults.ts';
 import type { ContainerSpec } from '../../sandbox/container-spec.ts';
 import { hostFacts } from '../../sandbox/host-facts.ts';
 import { runContainer } from '../../sandbox/run-container.ts';
+import { tryStepUserNamespace } from '../../sandbox/user-namespace/step-user-namespace.ts';
+import { idScope } from '../../sys/ids.ts';
 import { engineAvailable } from '../../sys/syscall-program-engine.ts';
 import type { Attempt } from '../../sys/try-program.ts';
 import { attemptText, tryMounts } from './attempts.ts';
@@ -17,6 +19,8 @@ export interface StepFacts {
   readonly mounts: Attempt;
   /** undefined: it works. `untried`: there is no directory to try it in. `namespace`: the user namespace of this user decides. */
   readonly container: Error | 'untried' | 'namespace' | undefined;
+  /** The same with mapped ids; only root is asked. */
+  readonly mapped: Error | 'untried' | undefined;
 }
 
 /** `place`: a directory in the file system of the state directory; undefined where none can be written. */
@@ -26,29 +30,50 @@ export async function readStepFacts(asker: Asker, place: string | undefined): Pr
     launcher: engineAvailable() ? 'engine' : 'helper',
     mounts: await tryMounts(asker),
     container: place === undefined ? 'untried' : isRoot(asker) ? await tryContainer(place) : 'namespace',
+    mapped: place === undefined || !isRoot(asker) || idScope() !== 'machine' ? 'untried' : await tryMapped(place),
   };
 }
 
 export function stepFindings(facts: StepFacts): Finding[] {
-  return [containerFinding(facts), mountsFinding(facts), launcherFinding(facts)];
+  return [containerFinding(facts), ...mappedFindings(facts), mountsFinding(facts), launcherFinding(facts)];
 }
 
 /** Every operation of a container has been carried out when the command turns out to be missing. */
-async function tryContainer(place: string): Promise<Error | undefined> {
+async function tryContainer(place: string, mapped?: { readonly fd: number; readonly first: number }): Promise<Error | undefined> {
   const directory = mkdtempSync(path.join(place, '.doctor-'));
   try {
-    await runContainer(probeSpec(directory), {
-      stdin: 'empty',
-      onOutput: () => undefined,
-      signal: new AbortController().signal,
-      networks: { take: () => Promise.reject(new Error('This container has no network')) },
-    });
+    const ids = mapped === undefined ? {} : { userNamespace: { ids: 'all', mapped: { first: mapped.first, files: directory } } as const };
+    await runContainer(
+      { ...probeSpec(directory), ...ids },
+      {
+        stdin: 'empty',
+        userNamespace: mapped?.fd,
+        onOutput: () => undefined,
+        signal: new AbortController().signal,
+        networks: { take: () => Promise.reject(new Error('This container has no network')) },
+      },
+    );
     return new Error('A command that is not there was run');
   } catch (error) {
     if (!(error instanceof TsbuildError)) throw error;
     return error.code === 'ERR_TSBUILD_RUN_NOT_STARTED' ? undefined : error;
   } finally {
     rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+async function tryMapped(place: string): Promise<Error | undefined> {
+  let namespace: { readonly fd: number; readonly first: number };
+  try {
+    namespace = tryStepUserNamespace();
+  } catch (error) {
+    if (error instanceof TsbuildError) return error;
+    throw error;
+  }
+  try {
+    return await tryContainer(place, namespace);
+  } finally {
+    closeSync(namespace.fd);
   }
 }
 
@@ -81,6 +106,14 @@ function containerFinding({ asker, container }: StepFacts): Finding {
   }
   if (container === 'namespace') return { ...about, state: 'ok', found: 'made in a user namespace: see without root' };
   return { ...about, state: 'missing', found: reasonOf(container), means: 'RUN cannot run', fix: containerFix(asker) };
+}
+
+function mappedFindings({ mapped }: StepFacts): Finding[] {
+  if (mapped === 'untried') return [];
+  const about = { group: 'steps', id: 'steps.ids', title: 'ids of their own' } as const;
+  if (mapped === undefined) return [{ ...about, state: 'ok', found: 'steps can be root of ids that nobody has: --userns=auto' }];
+  const fix = 'Linux 5.19 or later, a state directory on ext4, xfs or btrfs, and sysctl user.max_user_namespaces above 0.';
+  return [{ ...about, state: 'limited', found: reasonOf(mapped), means: '--userns=auto is refused', fix }];
 }
 
 /** The call that was refused says more than what that means for a build. */

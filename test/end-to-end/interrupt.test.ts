@@ -62,7 +62,7 @@ function machineState(): {
   let processes = 0;
   for (const pid of pids) {
     try {
-      for (const kind of ['mnt', 'net', 'pid']) namespaces.add(readlinkSync(`/proc/${pid}/ns/${kind}`));
+      for (const kind of ['mnt', 'net', 'pid', 'user']) namespaces.add(readlinkSync(`/proc/${pid}/ns/${kind}`));
       if (readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('sleep\x004242')) processes++;
     } catch {
       // The process ended while we looked.
@@ -100,7 +100,8 @@ test(`X1 X2 X3 signals to tsbuild and its children at ${ROUNDS} random moments l
   for (let round = 0; round < ROUNDS; round++) {
     const [victim, signal] = deliveryOf(round);
     const limits = random() < 0.3 ? ['--memory', '256m', '--pids-limit', '100'] : [];
-    const child = spawn(process.execPath, [BIN, '-t', 'doomed:1', '--no-cache', ...limits, context], {
+    const ids = random() < 0.3 ? ['--userns=auto'] : [];
+    const child = spawn(process.execPath, [BIN, '-t', 'doomed:1', '--no-cache', ...limits, ...ids, context], {
       env: { ...process.env, TSBUILD_ROOT: world.root },
       stdio: 'ignore',
     });

@@ -62,7 +62,9 @@ export function imageFormat(output: ImageAttributes, defaults: FormatDefaults): 
   const { forceCompression = false, ociMediaTypes = true, rewriteTimestamp = false } = output;
   const sourceDateEpoch = output.sourceDateEpoch ?? defaults.sourceDateEpoch;
   const annotations = [...defaults.annotations, ...(output.annotations ?? [])];
-  if (!ociMediaTypes && compression.type === 'zstd') throw noDockerType('layers compressed with zstd');
+  if (!ociMediaTypes && (compression.type === 'zstd' || compression.type === 'estargz')) {
+    throw noDockerType(`layers compressed with ${compression.type}`);
+  }
   if (!ociMediaTypes && annotations.length > 0) throw noDockerType('annotations');
   if (rewriteTimestamp && sourceDateEpoch === undefined) {
     throw new TsbuildError('USAGE', 'Cannot rewrite times: there is no time to rewrite them to', {

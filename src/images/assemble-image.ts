@@ -6,7 +6,7 @@ import type { Digest } from '../oci/digest.ts';
 import type { ImageConfig } from '../oci/image-config.ts';
 import type { Manifest } from '../oci/manifest.ts';
 import type { BlobSource } from './image.ts';
-import { layerTypeFor } from './layer-type.ts';
+import { layerAnnotations, layerTypeFor } from './layer-type.ts';
 import { layersInHistory } from './normalize-history.ts';
 
 export interface ImageParts {
@@ -43,7 +43,8 @@ export async function assembleImage({ content }: BlobSource, parts: ImageParts):
 }
 
 function layerEntry(descriptor: Descriptor, mediaTypes: 'oci' | 'docker'): Descriptor {
-  return { mediaType: layerTypeFor(descriptor, mediaTypes), digest: descriptor.digest, size: descriptor.size };
+  const annotations = mediaTypes === 'oci' ? layerAnnotations(descriptor) : {};
+  return { mediaType: layerTypeFor(descriptor, mediaTypes), digest: descriptor.digest, size: descriptor.size, ...annotations };
 }
 
 function checkPresent(size: number | undefined, { digest, size: expected }: Descriptor): void {

@@ -1,6 +1,7 @@
 /** Names of layers in manifests: the same bytes are called differently by OCI and by Docker. Source: OCI image-spec media-types.md. */
 import { TsbuildError } from '../errors.ts';
 import type { CompressionType } from '../layers/compress.ts';
+import { ESTARGZ_ANNOTATIONS } from '../layers/estargz.ts';
 import { type Descriptor, MEDIA_TYPE } from '../oci/descriptor.ts';
 
 const TYPES: readonly { readonly compression: CompressionType; readonly oci: string; readonly docker: string }[] = [
@@ -16,7 +17,17 @@ export function layerTypeFor(descriptor: Descriptor, mediaTypes: 'oci' | 'docker
 
 /** Throws IMAGE_INVALID for what is no layer. */
 export function compressionTypeOf(descriptor: Descriptor): CompressionType {
-  return typeOf(descriptor).compression;
+  const { compression } = typeOf(descriptor);
+  return compression === 'gzip' && descriptor.annotations?.[ESTARGZ_ANNOTATIONS.toc] !== undefined ? 'estargz' : compression;
+}
+
+/** What a manifest says of the layer beside its type: of its bytes alone, not of the image that it came from. */
+export function layerAnnotations({ annotations = {} }: Descriptor): Pick<Descriptor, 'annotations'> {
+  const kept = Object.values(ESTARGZ_ANNOTATIONS).flatMap((key) => {
+    const value = annotations[key];
+    return value === undefined ? [] : [[key, value] as const];
+  });
+  return kept.length === 0 ? {} : { annotations: Object.fromEntries(kept) };
 }
 
 function typeOf({ digest, mediaType }: Descriptor): (typeof TYPES)[number] {

@@ -4,21 +4,25 @@ import { MEDIA_TYPE } from '../oci/descriptor.ts';
 import { parallelGzip } from './parallel-gzip.ts';
 import { parallelZstd } from './parallel-zstd.ts';
 
-export const COMPRESSIONS = ['uncompressed', 'gzip', 'zstd'] as const;
+export const COMPRESSIONS = ['uncompressed', 'gzip', 'zstd', 'estargz'] as const;
 export type CompressionType = (typeof COMPRESSIONS)[number];
 
 export interface Compression {
   readonly type: CompressionType;
-  /** gzip: 0 to 9, as zlib has them; zstd: 0 to 22, where 0 is libzstd's own choice; uncompressed: 0. */
+  /** gzip and estargz: 0 to 9, as zlib has them; zstd: 0 to 22, where 0 is libzstd's own choice; uncompressed: 0. */
   readonly level: number;
 }
 
-export const GZIP: Compression = { type: 'gzip', level: 6 };
+/** What leaves the archive as it is: eStargz adds to it. */
+export type PlainCompression = Compression & { readonly type: Exclude<CompressionType, 'estargz'> };
+
+export const GZIP: PlainCompression = { type: 'gzip', level: 6 };
 
 const LEVELS: Readonly<Record<CompressionType, { readonly default: number; readonly max: number }>> = {
   uncompressed: { default: 0, max: 0 },
   gzip: { default: GZIP.level, max: 9 },
   zstd: { default: 3, max: 22 },
+  estargz: { default: GZIP.level, max: 9 },
 };
 
 /** Throws USAGE for a level that the type does not have. */
@@ -32,8 +36,8 @@ export function compressionOf(type: CompressionType, level?: number): Compressio
   );
 }
 
-/** Compresses on all cores. The bytes depend on input, type and level (and the versions of zlib and libzstd) alone. */
-export function compress(source: AsyncIterable<Buffer>, { type, level }: Compression): AsyncIterable<Buffer> {
+/** Compresses an archive as it is, on all cores. The bytes depend on input, type and level (and the versions of zlib and libzstd) alone. */
+export function compress(source: AsyncIterable<Buffer>, { type, level }: PlainCompression): AsyncIterable<Buffer> {
   switch (type) {
     case 'uncompressed':
       return source;
@@ -50,4 +54,5 @@ export const LAYER_TYPES: Readonly<Record<CompressionType, string>> = {
   uncompressed: MEDIA_TYPE.layer,
   gzip: MEDIA_TYPE.layerGzip,
   zstd: MEDIA_TYPE.layerZstd,
+  estargz: MEDIA_TYPE.layerGzip,
 };

@@ -3,6 +3,7 @@ import { createHash, type Hash } from 'node:crypto';
 import type { Digest } from '../oci/digest.ts';
 import type { Changeset } from '../tree/change.ts';
 import { type Compression, compress, LAYER_TYPES } from './compress.ts';
+import { ESTARGZ_ANNOTATIONS, writeEstargz } from './estargz.ts';
 import { writeLayerTar } from './layer-tar.ts';
 
 export interface PackedLayer {
@@ -13,6 +14,8 @@ export interface PackedLayer {
   /** Bytes of the blob. */
   readonly size: number;
   readonly mediaType: string;
+  /** For its place in a manifest. */
+  readonly annotations: Readonly<Record<string, string>> | undefined;
   /** Bytes of the archive. */
   readonly tarSize: number;
 }
@@ -43,25 +46,57 @@ export async function packLayer(changes: Changeset, sink: BlobSink, options: Pac
 export async function packArchive(
   source: AsyncIterable<Buffer>,
   sink: BlobSink,
-  { compression, signal, onProgress }: Omit<PackLayerOptions, 'clampTimeSeconds'>,
+  options: Omit<PackLayerOptions, 'clampTimeSeconds'>,
 ): Promise<PackedLayer> {
-  const tar = { hash: createHash('sha256'), size: 0 };
-  const blob = { hash: createHash('sha256'), size: 0 };
-  const isCompressed = compression.type !== 'uncompressed';
-  for await (const chunk of compress(counted(source, tar, onProgress), compression)) {
-    signal?.throwIfAborted();
-    if (isCompressed) blob.hash.update(chunk);
-    blob.size += chunk.length;
-    await sink.write(chunk);
+  const { compression, signal, onProgress } = options;
+  const tar: Count = { hash: createHash('sha256'), size: 0 };
+  const blob: Count = { hash: createHash('sha256'), size: 0 };
+  const { type, level } = compression;
+  const bytes =
+    type === 'estargz' ? annotated(source, level, { tar, onProgress }) : compress(counted(source, tar, onProgress), { type, level });
+  const iterator = bytes[Symbol.asyncIterator]();
+  let annotations: PackedLayer['annotations'];
+  try {
+    for (let next = await iterator.next(); ; next = await iterator.next()) {
+      signal?.throwIfAborted();
+      if (next.done === true) {
+        annotations = next.value;
+        break;
+      }
+      if (type !== 'uncompressed') blob.hash.update(next.value);
+      blob.size += next.value.length;
+      await sink.write(next.value);
+    }
+  } finally {
+    await iterator.return?.();
   }
   const diffId: Digest = `sha256:${tar.hash.digest('hex')}`;
-  const digest: Digest = isCompressed ? `sha256:${blob.hash.digest('hex')}` : diffId;
-  return { diffId, digest, size: blob.size, mediaType: LAYER_TYPES[compression.type], tarSize: tar.size };
+  const digest: Digest = type === 'uncompressed' ? diffId : `sha256:${blob.hash.digest('hex')}`;
+  return { diffId, digest, size: blob.size, mediaType: LAYER_TYPES[type], annotations, tarSize: tar.size };
+}
+
+interface Count {
+  hash: Hash;
+  size: number;
+}
+
+/** Returns what the manifest is to say of the layer. */
+async function* annotated(
+  source: AsyncIterable<Buffer>,
+  level: number,
+  { tar, onProgress }: { tar: Count; onProgress: PackLayerOptions['onProgress'] },
+): AsyncGenerator<Buffer, NonNullable<PackedLayer['annotations']>, undefined> {
+  const toc = yield* writeEstargz(source, level, (plain) => {
+    tar.hash.update(plain);
+    tar.size += plain.length;
+    onProgress?.(tar.size);
+  });
+  return { [ESTARGZ_ANNOTATIONS.toc]: toc, [ESTARGZ_ANNOTATIONS.size]: String(tar.size) };
 }
 
 async function* counted(
   source: AsyncIterable<Buffer>,
-  into: { hash: Hash; size: number },
+  into: Count,
   onProgress: ((tarBytes: number) => void) | undefined,
 ): AsyncGenerator<Buffer, void, undefined> {
   for await (const chunk of source) {

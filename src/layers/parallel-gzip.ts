@@ -4,16 +4,15 @@
  * RFC 1952). The bytes depend on input and level alone, not on the number of threads.
  */
 import { constants, crc32, deflateRaw, type ZlibOptions } from 'node:zlib';
+import { gzipHeader, gzipTrailer } from './gzip-member.ts';
 import { inBlocks, inOrder } from './in-order.ts';
 
 const BLOCK_BYTES = 1 << 20;
 const DICTIONARY_BYTES = 1 << 15;
-/** RFC 1952 2.3: deflate, no flags, no time, system unknown. The eighth byte says "slowest" or "fastest". */
-const HEADER = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
 
 /** `level` is zlib's, 0 to 9. Input chunks must not be changed afterwards. */
 export async function* parallelGzip(source: AsyncIterable<Buffer>, level: number): AsyncGenerator<Buffer, void, undefined> {
-  yield Buffer.from(HEADER.with(8, level === 9 ? 2 : level === 1 ? 4 : 0));
+  yield gzipHeader(level);
   let checksum = 0;
   let size = 0;
   let before: Buffer | undefined;
@@ -24,7 +23,7 @@ export async function* parallelGzip(source: AsyncIterable<Buffer>, level: number
     before = block;
     return compressed;
   });
-  yield trailer(checksum, size);
+  yield gzipTrailer(checksum, size);
 }
 
 function compress(block: Buffer, how: { level: number; isLast: boolean; before: Buffer | undefined }): Promise<Buffer> {
@@ -36,11 +35,4 @@ function compress(block: Buffer, how: { level: number; isLast: boolean; before: 
   return new Promise((resolve, reject) => {
     deflateRaw(block, options, (error, result) => (error === null ? resolve(result) : reject(error)));
   });
-}
-
-function trailer(checksum: number, size: number): Buffer {
-  const bytes = Buffer.alloc(8);
-  bytes.writeUInt32LE(checksum, 0);
-  bytes.writeUInt32LE(size % 2 ** 32, 4);
-  return bytes;
 }

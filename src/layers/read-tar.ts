@@ -25,6 +25,8 @@ export interface TarEntry {
   readonly minor: number;
   /** Of the records `SCHILY.xattr.<name>`. */
   readonly xattrs: ReadonlyMap<string, Buffer>;
+  /** The header as it stands in the archive, what extends it included. */
+  readonly blocks: readonly Buffer[];
   chunks(): AsyncIterable<Buffer>;
   /** All the content where it is short and here already. */
   bytesNow(): Buffer | undefined;
@@ -76,6 +78,7 @@ type Header = Omit<TarEntry, 'chunks' | 'bytesNow'>;
 
 async function readHeader(reader: ByteReader): Promise<Header | undefined> {
   const extensions: Extensions = {};
+  const blocks: Buffer[] = [];
   for (;;) {
     const bytes = reader.readNow(BLOCK_BYTES) ?? (await reader.read(BLOCK_BYTES));
     const block = bytes === undefined ? undefined : parseTarBlock(bytes);
@@ -84,7 +87,8 @@ async function readHeader(reader: ByteReader): Promise<Header | undefined> {
       if (bytes !== undefined) await expectEnd(reader);
       return undefined;
     }
-    if (!(await readExtension(reader, block, extensions))) return combine(block, extensions);
+    if (bytes !== undefined) blocks.push(bytes);
+    if (!(await readExtension(reader, block, { into: extensions, blocks }))) return { ...combine(block, extensions), blocks };
   }
 }
 
@@ -95,33 +99,35 @@ async function expectEnd(reader: ByteReader): Promise<void> {
 }
 
 /** Takes in a header that is about the next entry; false for an entry itself. */
-async function readExtension(reader: ByteReader, block: TarBlock, into: Extensions): Promise<boolean> {
+async function readExtension(reader: ByteReader, block: TarBlock, found: { into: Extensions; blocks: Buffer[] }): Promise<boolean> {
+  const { into, blocks } = found;
   switch (block.typeFlag) {
     case 'x':
       if (into.pax !== undefined) throw invalid('two extended headers follow each other');
-      into.pax = decodePaxRecords(await readBody(reader, block));
+      into.pax = decodePaxRecords(await readBody(reader, block, blocks));
       return true;
     case 'g':
-      refuseGlobal(decodePaxRecords(await readBody(reader, block)));
+      refuseGlobal(decodePaxRecords(await readBody(reader, block, blocks)));
       return true;
     case 'L':
       if (into.longName !== undefined) throw invalid('two long names follow each other');
-      into.longName = untilNul(await readBody(reader, block));
+      into.longName = untilNul(await readBody(reader, block, blocks));
       return true;
     case 'K':
       if (into.longLink !== undefined) throw invalid('two long names follow each other');
-      into.longLink = untilNul(await readBody(reader, block));
+      into.longLink = untilNul(await readBody(reader, block, blocks));
       return true;
     default:
       return false;
   }
 }
 
-async function readBody(reader: ByteReader, block: TarBlock): Promise<Buffer> {
+async function readBody(reader: ByteReader, block: TarBlock, blocks: Buffer[]): Promise<Buffer> {
   if (block.size > EXTENSION_BYTES_MAX) throw invalid('an extended header is larger than 1 MiB');
   const padded = Math.ceil(block.size / BLOCK_BYTES) * BLOCK_BYTES;
   const body = padded === 0 ? NO_BYTES : await reader.read(padded);
   if (body === undefined) throw invalid('it ends in an extended header');
+  blocks.push(body);
   return body.subarray(0, block.size);
 }
 
@@ -134,7 +140,7 @@ function refuseGlobal(records: PaxRecords): void {
   }
 }
 
-function combine(block: TarBlock, { pax, longName, longLink }: Extensions): Header {
+function combine(block: TarBlock, { pax, longName, longLink }: Extensions): Omit<Header, 'blocks'> {
   const type = typeOf(block);
   refuseAmbiguity(pax, { longName, longLink });
   const size = decimal(pax, 'size', Number.MAX_SAFE_INTEGER) ?? block.size;

@@ -13,7 +13,7 @@ import { makeWorld, runCommand, type World } from './_world.ts';
 interface Manifest {
   readonly mediaType: string;
   readonly config: { readonly mediaType: string; readonly digest: string };
-  readonly layers: readonly { readonly digest: string; readonly mediaType: string }[];
+  readonly layers: readonly { readonly digest: string; readonly mediaType: string; readonly annotations?: Record<string, string> }[];
   readonly annotations?: Record<string, string>;
 }
 
@@ -94,6 +94,23 @@ describe('build --output compression=', () => {
     assert.ok(readFileSync(at('0.tar')).equals(readFileSync(at('2.tar'))));
   });
 
+  test('estargz marks its layers in the manifest, and such images load and run', async () => {
+    const context = world.context({ Dockerfile: DOCKERFILE, x: 'x' });
+    const { layout, manifest } = await layoutOf(context, ',name=app:e,compression=estargz,force-compression=true');
+    judgeLayout(layout);
+    assert.deepEqual(types(manifest), ['tar+gzip', 'tar+gzip', 'tar+gzip']);
+    assert.deepEqual(diffIds(layout, manifest), documentOf(layout, manifest.config.digest).rootfs.diff_ids);
+    for (const { annotations = {} } of manifest.layers)
+      assert.match(annotations['containerd.io/snapshot/stargz/toc.digest'] ?? '', /^sha256:/);
+    run('umoci', 'unpack', '--image', `${layout}:e`, `${layout}-bundle`);
+    assert.equal(readFileSync(path.join(`${layout}-bundle`, 'rootfs/lines'), 'utf8').split('\n').length, 2001);
+    await world.succeed(['build', '-t', 'app:e', '-o', 'type=image,compression=estargz', context]);
+    assert.match(await world.succeed(['run', 'app:e']), /line 2000 of a file/);
+    const on = world.context({ Dockerfile: 'FROM base\nCOPY y /\n', y: 'y' });
+    const above = await layoutOf(on, '', ['--build-context', `base=oci-layout://${layout}`]);
+    assert.deepEqual(above.manifest.layers.slice(0, 3), manifest.layers, 'layers of a base keep their marks');
+  });
+
   test('with force-compression=true compresses the base anew, and an image of it can be built on', async () => {
     const context = world.context({ Dockerfile: DOCKERFILE, x: 'x' });
     const { layout, manifest } = await layoutOf(context, ',compression=zstd,force-compression=true');
@@ -114,7 +131,7 @@ describe('build --output compression=', () => {
   test('refuses what is no level, and what Docker has no media type for', async () => {
     const context = world.context({ Dockerfile: 'FROM scratch\nCOPY Dockerfile /\n' });
     const refusals: [string, RegExp][] = [
-      ['compression=bzip2', /not one of uncompressed, gzip, zstd/],
+      ['compression=bzip2', /not one of uncompressed, gzip, zstd, estargz/],
       ['compression=gzip,compression-level=10', /level of gzip: not from 0 to 9/],
       ['compression-level=x', /not a whole number/],
       ['compression=zstd,oci-mediatypes=false', /layers compressed with zstd with oci-mediatypes=false/],

@@ -1,5 +1,6 @@
 /** Layer blobs in the store: a snapshot's changes, or a base image's layer compressed anew; each form made once, and remembered. */
 
+import { createHash, type Hash } from 'node:crypto';
 import { closeSync } from 'node:fs';
 import type { LayerRecord } from '../../cache/build-cache.ts';
 import { layerRecordKey } from '../../cache/layer-record-key.ts';
@@ -39,14 +40,22 @@ export async function recompress(resources: BuildResources, layer: LayerRecord, 
   if (compressionTypeOf(descriptor) === compression.type) return layer;
   const key = layerRecordKey(hexOf(descriptor.digest), `blob ${formOf({ compression, clampTimeSeconds: undefined })}`);
   return await once(resources, key, async () => {
-    const archive = decompress(resources.store.content.stream(descriptor.digest));
-    const record = await write(resources, descriptor.digest, (sink, options) => packArchive(archive, sink, { ...options, compression }));
-    if (record.diffId === diffId) return record;
-    throw new TsbuildError(
-      'DIGEST_MISMATCH',
-      `Cannot compress layer ${descriptor.digest}: expected diffID ${diffId}, found ${record.diffId}`,
-    );
+    const hash = createHash('sha256');
+    const archive = hashed(decompress(resources.store.content.stream(descriptor.digest)), hash);
+    return await write(resources, descriptor.digest, async (sink, options) => {
+      const packed = await packArchive(archive, sink, { ...options, compression });
+      const found = `sha256:${hash.digest('hex')}`;
+      if (found === diffId) return packed;
+      throw new TsbuildError('DIGEST_MISMATCH', `Cannot compress layer ${descriptor.digest}: expected diffID ${diffId}, found ${found}`);
+    });
   });
+}
+
+async function* hashed(source: AsyncIterable<Buffer>, hash: Hash): AsyncGenerator<Buffer, void, undefined> {
+  for await (const chunk of source) {
+    hash.update(chunk);
+    yield chunk;
+  }
 }
 
 /** A form for each way to pack; that of records since the beginning is none. */
@@ -89,8 +98,8 @@ async function write({ emit, signal, store }: BuildResources, id: string, packIn
     toldAt = performance.now();
     emit({ kind: 'transfer', action: 'pack', id, bytes, total: undefined, state: 'running' });
   };
-  const { diffId, digest, size, mediaType, tarSize } = await packInto(ingest, { signal, onProgress });
+  const { diffId, digest, size, mediaType, annotations, tarSize } = await packInto(ingest, { signal, onProgress });
   await ingest.commit({ digest, size });
   emit({ kind: 'transfer', action: 'pack', id, bytes: tarSize, total: tarSize, state: 'done' });
-  return { diffId, descriptor: { mediaType, digest, size } };
+  return { diffId, descriptor: { mediaType, digest, size, ...(annotations === undefined ? {} : { annotations }) } };
 }

@@ -1,6 +1,7 @@
 /** Runs every workload and prints its figures beside what is promised: `npm run bench`, or one by name. */
-import { openBench } from './_workload.ts';
+import { type Bench, type Figure, openBench } from './_workload.ts';
 import { cachedBuild } from './cached-build.ts';
+import { compression } from './compression.ts';
 import { largeLayer } from './large-layer.ts';
 import { manyFiles } from './many-files.ts';
 import { parse } from './parse.ts';
@@ -8,11 +9,12 @@ import { peers } from './peers.ts';
 import { runtimes } from './runtimes.ts';
 import { trivialRun } from './trivial-run.ts';
 
-const WORKLOADS = new Map([
+const WORKLOADS = new Map<string, (bench: Bench) => Figure[] | Promise<Figure[]>>([
   ['trivial-run', trivialRun],
   ['runtimes', runtimes],
   ['cached-build', cachedBuild],
   ['large-layer', largeLayer],
+  ['compression', compression],
   ['many-files', manyFiles],
   ['parse', parse],
   ['peers', peers],
@@ -22,7 +24,7 @@ for (const name of process.argv.length > 2 ? process.argv.slice(2) : WORKLOADS.k
   const workload = WORKLOADS.get(name);
   if (workload === undefined) throw new Error(`No workload ${name}: ${[...WORKLOADS.keys()].join(', ')}`);
   using bench = openBench();
-  for (const figure of workload(bench)) {
+  for (const figure of await workload(bench)) {
     const promise =
       figure.atMost === undefined ? '' : `  (at most ${figure.atMost} ${figure.unit}${figure.value <= figure.atMost ? '' : ', NOT MET'})`;
     console.log(`${figure.name.padEnd(50)} ${figure.value.toFixed(1).padStart(8)} ${figure.unit}${promise}`);

@@ -2,23 +2,20 @@
  * `type=local`: the files of the target stage in a directory. They are written aside, in a directory of ours in the same place, and
  * renamed when all are there. Everything goes by descriptors: no link that lies in the directory or in the files is ever followed.
  */
-import { randomBytes } from 'node:crypto';
-import { closeSync, constants, mkdirSync, rmSync } from 'node:fs';
+import { closeSync, mkdirSync, rmSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { TsbuildError } from '../errors.ts';
 import { applyChanges } from '../layers/apply-changes.ts';
-import { makeDirectoryAt } from '../sys/entries.ts';
 import { syncFileSystem } from '../sys/metadata.ts';
-import { openAt, openDirectory } from '../sys/open.ts';
-import { removeTree } from '../sys/remove-tree.ts';
+import { openDirectory } from '../sys/open.ts';
 import { type ByteString, fromText } from '../tree/byte-string.ts';
+import { makeAside } from './aside.ts';
 import { exportFailure } from './export-failure.ts';
 import { moveTree } from './move-tree.ts';
 import type { Exporter, ExportSession, LocalOutput, PlatformTree } from './output.ts';
 import { ownFiles } from './own-files.ts';
 import { filesOf } from './platform-split.ts';
 
-const OPEN_DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 const MODES = ['copy', 'delete'] as const;
 
 export const localExporter: Exporter<LocalOutput> = {
@@ -69,19 +66,9 @@ interface Work {
 }
 
 async function writeInto(dest: number, session: ExportSession, { trees, output, mode }: Work): Promise<void> {
-  const aside = `.tsbuild-${randomBytes(6).toString('hex')}.tmp` as ByteString;
-  makeDirectoryAt(dest, aside, 0o700);
-  try {
-    const fd = openAt(dest, aside, OPEN_DIRECTORY);
-    try {
-      const files = ownFiles(filesOf(trees, output.platformSplit), fd, session.emit);
-      await applyChanges(files, fd, { signal: session.signal });
-      syncFileSystem(fd);
-      moveTree(fd, dest, { mode, keep: aside });
-    } finally {
-      closeSync(fd);
-    }
-  } finally {
-    removeTree(dest, aside);
-  }
+  using aside = makeAside(dest, 'tsbuild' as ByteString, 'directory');
+  const files = ownFiles(filesOf(trees, output.platformSplit), aside.fd, session.emit);
+  await applyChanges(files, aside.fd, { signal: session.signal });
+  syncFileSystem(aside.fd);
+  moveTree(aside.fd, dest, { mode, keep: aside.name });
 }

@@ -2,10 +2,12 @@
  * Images of the store → an OCI layout in a directory (image-spec image-layout.md). A layout that is there keeps what it has: blobs
  * are added, each by rename, and index.json is replaced last, so that a reader sees the old images or the new ones.
  */
-import { existsSync, mkdirSync, rmSync, statSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { createReadStream, existsSync, lstatSync, mkdirSync, rmSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { TsbuildError } from '../errors.ts';
 import { canonicalJson } from '../oci/canonical-json.ts';
 import { type Descriptor, MEDIA_TYPE } from '../oci/descriptor.ts';
 import { MANIFEST_BYTES_MAX, parseManifestDocument } from '../oci/parse-manifest.ts';
@@ -39,21 +41,33 @@ async function addFiles(session: SaveSession, images: readonly NamedImage[], tar
   const index = await mergedIndex(target.directory, layoutManifests(images));
   for (const entry of await layoutEntries(session.store, images)) {
     session.signal.throwIfAborted();
-    if (entry.name.endsWith('/')) makeDirectory(target, join(target.directory, entry.name));
+    if (entry.name.endsWith('/')) makeDirectory(target, join(target.directory, entry.name.slice(0, -1)));
     else if (entry.name !== 'index.json' && entry.name !== 'manifest.json') await addFile(session, target, entry);
   }
   await writeBytes(join(target.directory, 'index.json'), index);
 }
 
-function makeDirectory({ made }: Target, path: string): void {
+/** A link in the place of one would lead elsewhere; the layout's own directory may be one. */
+function makeDirectory({ made, directory }: Target, path: string): void {
   const first = mkdirSync(path, { recursive: true });
   if (first !== undefined) made.push(first);
+  if (path === directory || !lstatSync(path).isSymbolicLink()) return;
+  throw new TsbuildError('EXPORT_FAILED', `Cannot write the output ${directory}: ${path} is a symbolic link`);
+}
+
+/** A blob that is there is kept if it is that blob. */
+async function holds(path: string, { name, size }: { name: string; size: number }): Promise<boolean> {
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  if (stat?.isFile() !== true || stat.size !== size) return false;
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(path), hash);
+  return hash.digest('hex') === basename(name);
 }
 
 async function addFile({ signal }: SaveSession, { directory, made }: Target, entry: ArchiveEntry): Promise<void> {
   const path = join(directory, entry.name);
-  if ('size' in entry && statSync(path, { throwIfNoEntry: false })?.size === entry.size) return;
-  if (!existsSync(path)) made.push(path);
+  if ('size' in entry && (await holds(path, entry))) return;
+  if (lstatSync(path, { throwIfNoEntry: false }) === undefined) made.push(path);
   if ('bytes' in entry) await writeBytes(path, entry.bytes);
   else if ('size' in entry) await writeFile({ path }, (file) => pipeline(entry.chunks(), file, { signal }));
 }

@@ -1,8 +1,13 @@
 /** Bytes to a file that appears when it is whole, or to a stream. */
-import { randomBytes } from 'node:crypto';
-import { open, rename, rm } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { closeSync, createWriteStream, fsync, fsyncSync, statSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
 import type { Writable } from 'node:stream';
+import { promisify } from 'node:util';
+import { renameAt } from '../sys/entries.ts';
+import { openDirectory } from '../sys/open.ts';
+import { fromText } from '../tree/byte-string.ts';
+import { makeAside } from './aside.ts';
 import { exportFailure } from './export-failure.ts';
 
 /** A file that appears under `path` when it is whole, or a stream, which is ended (standard output excepted). */
@@ -10,28 +15,43 @@ export type FileOutput = { readonly path: string } | { readonly stream: Writable
 
 const BUFFERED_BYTES = 1 << 20;
 
-/** `write` ends the stream that it is given. When this rejects, there is no file, or the one that was there before. Throws EXPORT_FAILED. */
+const syncFile = promisify(fsync);
+
+/**
+ * `write` ends the stream that it is given. When this rejects, there is no file, or the one that was there before. A device or a pipe is
+ * written to as it is. Throws EXPORT_FAILED.
+ */
 export async function writeFile(output: FileOutput, write: (target: Writable) => Promise<void>): Promise<void> {
   if ('stream' in output) return write(output.stream);
-  const { path } = output;
-  const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
   try {
-    // Opened first: a stream that cannot be opened fails before anybody listens to it.
-    const file = await open(temporary, 'wx', 0o666);
-    await write(file.createWriteStream({ flush: true, highWaterMark: BUFFERED_BYTES }));
-    await rename(temporary, path);
+    if (isDevice(output.path)) await writeThrough(output.path, write);
+    else await writeAside(output.path, write);
   } catch (error) {
-    await rm(temporary, { force: true });
-    throw exportFailure(error, path);
+    throw exportFailure(error, output.path);
   }
-  await syncDirectory(dirname(path));
 }
 
-export async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r');
+/** /dev/null and its like, pipes too: what is written to and not replaced. */
+function isDevice(path: string): boolean {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  return stat !== undefined && !stat.isFile() && !stat.isDirectory();
+}
+
+async function writeThrough(path: string, write: (target: Writable) => Promise<void>): Promise<void> {
+  const file = await open(path, 'w');
+  await write(file.createWriteStream({ highWaterMark: BUFFERED_BYTES }));
+}
+
+async function writeAside(path: string, write: (target: Writable) => Promise<void>): Promise<void> {
+  const dir = openDirectory(fromText(dirname(path)));
   try {
-    await directory.sync();
+    const name = fromText(basename(path));
+    using aside = makeAside(dir, name, 'file');
+    await write(createWriteStream('', { fd: aside.fd, autoClose: false, highWaterMark: BUFFERED_BYTES }));
+    await syncFile(aside.fd);
+    renameAt(dir, aside.name, dir, name);
+    fsyncSync(dir);
   } finally {
-    await directory.close();
+    closeSync(dir);
   }
 }

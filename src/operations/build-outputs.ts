@@ -4,9 +4,10 @@ import { snapshotOf } from '../builder/execute/files.ts';
 import type { BuildResources } from '../builder/execute/resources.ts';
 import type { StageState } from '../builder/execute/stage-state.ts';
 import { TsbuildError } from '../errors.ts';
-import { checkOutputs, exportOutputs, isImageOutput } from '../exporters/export-outputs.ts';
+import { checkOutputs, exportOutputs, isImageOutput, writesToStdout } from '../exporters/export-outputs.ts';
 import { imageFormat } from '../exporters/image-attributes.ts';
 import type { BuiltResult, ImageAttributes, Output, PlatformTree } from '../exporters/output.ts';
+import { streamOf } from '../exporters/stream-of.ts';
 import type { AssembledImage } from '../images/assembled-image.ts';
 import type { ImageFormat } from '../images/image-format.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
@@ -48,6 +49,7 @@ export function buildOutputs(options: BuildOptions): readonly Output[] {
   const outputs = withShorthands(options);
   const isIndex = new Set(options.platforms ?? []).size > 1 || resultOptions(options).index === 'always';
   checkOutputs(outputs, { tags, isIndex });
+  if (outputs.some(writesToStdout)) streamOf({ stdout: options.stdout });
   for (const output of outputs) if (isImageOutput(output)) checkAnnotations(formatOf(output, options), { isIndex, options });
   return outputs.map((output) => (isImageOutput(output) ? { ...output, names: namesIn(output) ?? tags } : output));
 }
@@ -74,9 +76,16 @@ export async function exportResult(
   const result = builtResult(resources, states, options);
   const { store, registry, emit, signal } = session;
   const image = await exportOutputs({ store, registry, emit, signal, stdout: options.stdout }, result, outputs);
-  const names = outputs.flatMap((output) => namesIn(output) ?? []).map((name) => formatReference(parseNewName(name)));
   const { descriptor, imageId, size, config } = image ?? ({} as Partial<AssembledImage>);
+  const names = outputs.flatMap((output) => (namesIn(output) ?? []).map((name) => fullName(output, name, descriptor)));
   return { digest: descriptor?.digest, descriptor, imageId, names: [...new Set(names)], size, config };
+}
+
+function fullName(output: Output, name: string, descriptor: Descriptor | undefined): string {
+  const reference = parseNewName(name);
+  const isTagged = !('pushByDigest' in output) || output.pushByDigest !== true || descriptor === undefined;
+  if (isTagged) return formatReference(reference);
+  return formatReference({ registry: reference.registry, repository: reference.repository, digest: descriptor.digest });
 }
 
 function builtResult(resources: BuildResources, states: readonly StageState[], options: BuildOptions): BuiltResult {

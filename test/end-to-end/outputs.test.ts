@@ -1,8 +1,11 @@
 /** `build --output`: what each type makes, judged by programs that read it. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { PassThrough } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
 import { startDocker } from './_docker.ts';
 import { makeUserWorld } from './_rootless.ts';
@@ -289,6 +292,73 @@ describe('build --output', () => {
     assert.notEqual((await world.tsbuild(['inspect', 'never:1'])).code, 0);
     const { stderr } = await world.tsbuild(['build', '--progress=plain', context]);
     assert.match(stderr, /CACHED/);
+  });
+
+  test('what a killed build has left is removed by the next one, and what a running one writes is not', async () => {
+    const context = world.context({ Dockerfile: 'FROM scratch\nCOPY x /\n', x: '1' });
+    const place = at('tidied');
+    mkdirSync(path.join(place, '.tsbuild.0123456789ab.tmp/deep'), { recursive: true });
+    mkdirSync(path.join(place, '.tsbuild.held56789abc.tmp'));
+    mkdirSync(path.join(place, '.tsbuild.00000000000f.tmp'));
+    writeFileSync(path.join(place, '.a.tar.0123456789ab.tmp'), 'left');
+    writeFileSync(path.join(place, '.b.tar.0123456789ab.tmp'), 'of another output');
+    const holder = spawn('flock', [path.join(place, '.tsbuild.00000000000f.tmp'), 'sh', '-c', 'echo held; cat'], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    await once(holder.stdout, 'data');
+    try {
+      await world.succeed(['build', '-o', place, '-o', `type=tar,dest=${place}/a.tar`, context]);
+    } finally {
+      holder.stdin.end();
+      await once(holder, 'exit');
+    }
+    const left = ['.b.tar.0123456789ab.tmp', '.tsbuild.00000000000f.tmp', '.tsbuild.held56789abc.tmp', 'a.tar', 'x'];
+    assert.deepEqual(readdirSync(place).sort(), left);
+  });
+
+  test('a device is written to, and stays what it is', async () => {
+    const context = world.context({ Dockerfile: 'FROM scratch\nCOPY x /\n', x: '1' });
+    run('mknod', at('null'), 'c', '1', '3');
+    await world.succeed(['build', '-o', `type=oci,dest=${at('null')}`, '-o', `type=tar,dest=${at('null')}`, context]);
+    assert.equal(lstatSync(at('null')).isCharacterDevice(), true);
+  });
+
+  test('a layout is not written through links, and a blob that is another one is replaced', async () => {
+    const context = world.context({ Dockerfile: 'FROM scratch\nCOPY x /\n', x: '1' });
+    const build = (name: string) => world.tsbuild(['build', '-o', `type=oci,tar=false,dest=${at(name)}`, context]);
+    mkdirSync(at('elsewhere'));
+    mkdirSync(at('linked'));
+    symlinkSync(at('elsewhere'), at('linked/blobs'));
+    const { stderr } = await build('linked');
+    assert.match(stderr, /ERR_TSBUILD_EXPORT_FAILED.*linked\/blobs is a symbolic link/);
+    assert.deepEqual(readdirSync(at('elsewhere')), []);
+    assert.deepEqual(readdirSync(at('linked')), ['blobs']);
+    await build('sound');
+    const [name = ''] = readdirSync(at('sound/blobs/sha256'));
+    const blob = readFileSync(at(`sound/blobs/sha256/${name}`));
+    writeFileSync(at(`sound/blobs/sha256/${name}`), Buffer.alloc(blob.length));
+    await build('sound');
+    assert.ok(readFileSync(at(`sound/blobs/sha256/${name}`)).equals(blob));
+  });
+
+  test('of the library takes plain values, and a stream for what goes to -', async () => {
+    const { build } = await import('../../src/index.ts');
+    const context = world.context({ Dockerfile: 'FROM scratch\nCOPY x /\n', x: '1' });
+    const stdout = new PassThrough();
+    const bytes = buffer(stdout);
+    const { digest, names } = await build({
+      root: world.root,
+      context,
+      stdout,
+      outputs: [{ type: 'tar' }, { type: 'image', names: ['lib:1'], compression: 'zstd' }],
+    });
+    assert.match(execFileSync('tar', ['-t'], { input: await bytes, encoding: 'utf8' }), /^x$/m);
+    assert.deepEqual(names, ['docker.io/library/lib:1']);
+    assert.equal(
+      JSON.parse(await world.succeed(['inspect', digest ?? ''])).manifest.layers[0].mediaType,
+      'application/vnd.oci.image.layer.v1.tar+zstd',
+    );
+    await assert.rejects(build({ root: world.root, context, outputs: [{ type: 'tar' }] }), { code: 'ERR_TSBUILD_USAGE' });
   });
 
   test('SIGINT while an archive is written leaves nothing behind', async () => {

@@ -146,7 +146,20 @@ describe('containerProgram', () => {
   });
 
   it('makes every mount nosuid and nodev but those of devices, and the root nodev', () => {
-    const plain = order().filter((line) => /^(fsmount|mount_setattr) /.test(line) && !/\((ro|nodev)\)$/.test(line));
+    const mounts: ContainerSpec['mounts'] = [
+      ...SPEC.mounts,
+      { kind: 'bind', target: '/whole', hostPath: '/h', access: 'read-write' },
+      { kind: 'bind', target: '/part', hostPath: '/h', source: '/in', access: 'read-only' },
+      { kind: 'file', target: '/file', hostPath: '/f' },
+      { kind: 'layers', target: '/l', layers: { cwd: '/state', lower: ['a/fs'] }, source: '/x', type: 'file', access: 'read-only' },
+    ];
+    const lines = order({ ...SPEC, mounts });
+    const plain = lines.filter((line) => /^(fsmount|mount_setattr) /.test(line) && !/\((ro|nodev)\)$/.test(line));
+    for (const source of ['/h (', '/in of /h (', '/f (', '/x of layers ('])
+      assert.ok(
+        plain.some((line) => line.includes(` ${source}`)),
+        source,
+      );
     for (const line of plain) assert.match(line, /nosuid/);
     const devices = plain.filter((line) => !line.includes('nodev'));
     for (const line of devices) assert.match(line, /fsmount (tmpfs|devpts) |\/dev\/|empty file over/);
@@ -234,11 +247,8 @@ describe('containerProgram of a chroot', () => {
 
   it('watches tsbuild by its socket alone, since it must not be killed before what it has started', () => {
     const lines = order(spec, inputs);
-    assert.ok(lines.findLastIndex((line) => line === 'prctl PR_SET_PDEATHSIG (none)') > position(/^setresuid/, lines));
-    assert.equal(
-      lines.findLastIndex((line) => line === 'prctl PR_SET_PDEATHSIG'),
-      0,
-    );
+    assert.ok(lines.lastIndexOf('prctl PR_SET_PDEATHSIG (none)') > position(/^setresuid/, lines));
+    assert.equal(lines.lastIndexOf('prctl PR_SET_PDEATHSIG'), 0);
     assert.ok(position(/^ppoll .*has tsbuild ended/, lines) > position(/PR_SET_PDEATHSIG \(none\)/, lines));
   });
 

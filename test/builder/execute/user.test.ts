@@ -8,7 +8,7 @@ import { memoryTree } from '../../tree/_memory-tree.ts';
 const tree = memoryTree({
   'etc/passwd': {
     content:
-      'root:x:0:0::/root:/bin/sh\napp:x:1000:1001::/home/app:/bin/sh\n4294967296:x:0:0::/evil:/bin/sh\nbroken\nbad:x:-1:0::/:/bin/sh\n',
+      'root:x:0:0::/root:/bin/sh\napp:x:1000:1001::/home/app:/bin/sh\n4294967296:x:0:0::/evil:/bin/sh\n1234:x:0:0::/evil:/bin/sh\nbroken\nbad:x:-1:0::/:/bin/sh\n',
   },
   'etc/group': { content: 'root:x:0:root\nstaff:x:50:app,other\napp:x:1001:\n' },
 });
@@ -30,12 +30,17 @@ describe('lookUpUser()', () => {
     test(`refuses ${JSON.stringify(user)}, never as root`, () => assert.throws(() => lookUpUser(tree, user), isNotFound));
   }
 
-  test('reads no device, link out or huge file as /etc/passwd', () => {
-    assert.deepEqual(lookUpUser(memoryTree({ 'etc/passwd': { type: 'fifo' } }), '5').uid, 5);
-    assert.throws(
-      () => lookUpUser(memoryTree({ 'etc/passwd': { type: 'symlink', linkTarget: fromText('/proc/self/environ') } }), 'x'),
-      isNotFound,
-    );
+  test('reads no fifo and no link out as /etc/passwd', () => {
+    const content = 'evil:x:7:7::/:/bin/sh\n';
+    assert.equal(lookUpUser(memoryTree({ 'etc/passwd': { content } }), 'evil').uid, 7);
+    assert.throws(() => lookUpUser(memoryTree({ 'etc/passwd': { type: 'fifo', content } }), 'evil'), isNotFound);
+    const link = { type: 'symlink', linkTarget: fromText('/proc/self/environ') } as const;
+    assert.throws(() => lookUpUser(memoryTree({ 'etc/passwd': link }), 'evil'), isNotFound);
+  });
+
+  test('reads no /etc/passwd of more than 10 MiB', () => {
+    const content = `evil:x:7:7::/:/bin/sh\n${'#'.repeat(10 * 1024 * 1024)}`;
+    assert.throws(() => lookUpUser(memoryTree({ 'etc/passwd': { content } }), 'evil'), TsbuildError);
   });
 });
 

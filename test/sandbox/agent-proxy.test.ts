@@ -26,7 +26,7 @@ after(async () => {
   rmSync(directory, { recursive: true });
 });
 
-describe('openAgentProxy()', () => {
+describe('openAgentProxy()', { timeout: 30_000 }, () => {
   it('passes a request to list keys, in pieces of any size, and its answer', async () => {
     const answer = await ask([Buffer.of(0, 0), Buffer.of(0, 1, 11)]);
     assert.equal(answer?.[4], 12); // SSH_AGENT_IDENTITIES_ANSWER, draft-miller-ssh-agent

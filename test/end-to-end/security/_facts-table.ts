@@ -114,7 +114,8 @@ function process(who: Who, { pid }: HostView): Facts {
     ['prctl.timerslack', '50000'],
     ['prctl.mce_kill', '2'],
     ['prctl.io_flusher', 'EPERM'],
-    ['prctl.mdwe', '0'],
+    // Linux before 6.3 does not know it.
+    ['prctl.mdwe', ['0', '-1']],
     ['coredump_filter', '00000033\\n'],
     ['status.NoNewPrivs', '0'],
     ['status.Seccomp', '2'],

@@ -124,6 +124,8 @@ describe('--userns=auto', () => {
     assert.match(helper.stderr, /ERR_TSBUILD_UNSUPPORTED_KERNEL: Cannot map the ids of steps/);
     const runtime = await world.tsbuild(['run', ...AUTO, '--runtime=runc', 'busybox', 'true']);
     assert.match(runtime.stderr, /ERR_TSBUILD_USAGE: Cannot use --userns=auto with --runtime/);
+    const joined = await world.tsbuild(['run', ...AUTO, '--network=container:other', 'busybox', 'true']);
+    assert.match(joined.stderr, /ERR_TSBUILD_USAGE: Cannot use --userns=auto with --network container:other/);
     const typo = await world.tsbuild(['--network=none', plain], { env: { ...process.env, TSBUILD_USERNS: 'yes' } });
     assert.equal(typo.code, 2);
   });

@@ -3,6 +3,7 @@
 import { constants } from 'node:os';
 import { type ContainerCommand, inContainer } from '../../builder/execute/in-container.ts';
 import { inRuntime } from '../../builder/execute/in-runtime.ts';
+import { TsbuildError } from '../../errors.ts';
 import type { Image } from '../../images/image.ts';
 import type { NetworkPool } from '../../sandbox/network/network-pool.ts';
 import { findRuntime } from '../../sandbox/oci-runtime/runtime-container.ts';
@@ -137,6 +138,9 @@ async function openControl(container: HeldContainer): Promise<Control> {
 
 function networksOf(session: Session, { network }: RunOptions): () => NetworkPool {
   if (network?.startsWith('container:') !== true) return session.networks;
+  if (session.userNamespace() !== undefined) {
+    throw new TsbuildError('USAGE', `Cannot use --userns=auto with --network ${network}: that network belongs to other ids`);
+  }
   return networkOf(session.store.root, network.slice('container:'.length));
 }
 

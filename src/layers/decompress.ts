@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import * as zlib from 'node:zlib';
 import { TsbuildError } from '../errors.ts';
 import { type Decoder, zstdEngine } from './zstd-engine.ts';
+import { cutAtFrameEnds } from './zstd-frames.ts';
 
 const CHUNK_BYTES = 1 << 18;
 const MAGIC_BYTES = 6;
@@ -12,16 +13,20 @@ export async function* decompress(source: AsyncIterable<Buffer>): AsyncGenerator
   const { head, all } = await peek(source);
   const decoder = decoderFor(head);
   if (decoder === undefined) yield* all;
-  else yield* decode(all, decoder);
+  else yield* decode(isZstd(head) ? cutAtFrameEnds(all) : all, decoder);
 }
 
 function decoderFor(head: Buffer): Decoder | undefined {
   const magic = head.toString('hex');
   if (magic.startsWith('1f8b')) return zlib.createGunzip({ chunkSize: CHUNK_BYTES });
-  if (magic.startsWith('28b52ffd') || /^5[0-9a-f]2a4d18/.test(magic)) return zstdEngine('decompress').decoder();
+  if (isZstd(head)) return zstdEngine('decompress').decoder();
   if (magic.startsWith('425a68')) throw unsupported('bzip2');
   if (magic.startsWith('fd377a585a00')) throw unsupported('xz');
   return undefined;
+}
+
+function isZstd(head: Buffer): boolean {
+  return /^(?:28b52ffd|5[0-9a-f]2a4d18)/.test(head.toString('hex'));
 }
 
 async function* decode(source: AsyncIterable<Buffer>, decoder: Decoder): AsyncGenerator<Buffer, void, undefined> {

@@ -1,4 +1,5 @@
 /** Files of an image as this user can have them on this disk. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Emit } from '../events.ts';
 import { idScope } from '../sys/ids.ts';
 import { removeXattrAt, setXattrAt } from '../sys/xattr.ts';
@@ -7,16 +8,23 @@ import type { AddChange } from '../tree/change.ts';
 
 const ROOT = '' as ByteString;
 const SHOWN_MAX = 5;
+const PAUSE_MS = 50;
 
 /**
  * Root gets everything. An ordinary user gets files of their own, as docker's client writes them, without capabilities, and no
  * devices, which are told of. Where the file system of `directory` has no attributes of users, the files have none.
  */
-export function* ownFiles(files: Iterable<AddChange>, directory: number, emit: Emit): Generator<AddChange> {
+export async function* ownFiles(files: Iterable<AddChange>, directory: number, emit: Emit): AsyncGenerator<AddChange> {
   const isRoot = idScope() === 'machine';
   const hasUserXattrs = canSetUserXattrs(directory);
   const left: ByteString[] = [];
+  let pausedAt = performance.now();
   for (const change of files) {
+    // Files are copied by calls that nothing interrupts: here a signal is heard.
+    if (performance.now() - pausedAt > PAUSE_MS) {
+      await nextTurn();
+      pausedAt = performance.now();
+    }
     const { node } = change;
     if (!isRoot && (node.type === 'char' || node.type === 'block')) {
       left.push(change.path);

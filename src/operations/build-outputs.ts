@@ -10,6 +10,7 @@ import type { BuiltResult, ImageAttributes, Output, PlatformTree } from '../expo
 import { streamOf } from '../exporters/stream-of.ts';
 import type { AssembledImage } from '../images/assembled-image.ts';
 import type { ImageFormat } from '../images/image-format.ts';
+import { zstdEngine } from '../layers/zstd-engine.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { ImageConfig } from '../oci/image-config.ts';
@@ -50,7 +51,11 @@ export function buildOutputs(options: BuildOptions): readonly Output[] {
   const isIndex = new Set(options.platforms ?? []).size > 1 || resultOptions(options).index === 'always';
   checkOutputs(outputs, { tags, isIndex });
   if (outputs.some(writesToStdout)) streamOf({ stdout: options.stdout });
-  for (const output of outputs) if (isImageOutput(output)) checkAnnotations(formatOf(output, options), { isIndex, options });
+  for (const output of outputs.filter(isImageOutput)) {
+    const format = formatOf(output, options);
+    checkAnnotations(format, { isIndex, options });
+    if (format.compression.type === 'zstd') zstdEngine('compress');
+  }
   return outputs.map((output) => (isImageOutput(output) ? { ...output, names: namesIn(output) ?? tags } : output));
 }
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { startRegistry } from '../registry/_docker-registry.ts';
@@ -126,6 +126,27 @@ describe('build --output compression=', () => {
       manifest: Manifest;
     };
     assert.deepEqual(types(above), ['tar+zstd', 'tar+zstd', 'tar+zstd', 'tar+gzip', 'tar+gzip']);
+  });
+
+  test('with force-compression=true believes no base image that lies about its layers', async () => {
+    const { layout } = await layoutOf(world.context({ Dockerfile: 'FROM scratch\nCOPY x /\n', x: 'x' }), ',name=lying:1');
+    const top = JSON.parse(readFileSync(path.join(layout, 'index.json'), 'utf8'));
+    const put = (document: object): { digest: string; size: number } => {
+      const bytes = Buffer.from(JSON.stringify(document));
+      const hex = createHash('sha256').update(bytes).digest('hex');
+      writeFileSync(path.join(layout, 'blobs/sha256', hex), bytes);
+      return { digest: `sha256:${hex}`, size: bytes.length };
+    };
+    const manifest = documentOf(layout, top.manifests[0].digest);
+    const config = documentOf(layout, manifest.config.digest);
+    config.rootfs.diff_ids = [`sha256:${'0'.repeat(64)}`];
+    Object.assign(manifest.config, put(config));
+    Object.assign(top.manifests[0], put(manifest));
+    writeFileSync(path.join(layout, 'index.json'), JSON.stringify(top));
+    const context = world.context({ Dockerfile: 'FROM base\nLABEL a=b\n' });
+    const build = ['build', '--build-context', `base=oci-layout://${layout}`, '-o', 'type=image,compression=zstd,force-compression=true'];
+    const { stderr } = await world.tsbuild([...build, context]);
+    assert.match(stderr, /ERR_TSBUILD_DIGEST_MISMATCH: Cannot compress layer sha256:[a-f0-9]{64}: expected diffID sha256:0{64}/);
   });
 
   test('refuses what is no level, and what Docker has no media type for', async () => {

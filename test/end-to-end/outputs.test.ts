@@ -361,16 +361,24 @@ describe('build --output', () => {
     await assert.rejects(build({ root: world.root, context, outputs: [{ type: 'tar' }] }), { code: 'ERR_TSBUILD_USAGE' });
   });
 
-  test('SIGINT while an archive is written leaves nothing behind', async () => {
-    const context = world.context({ Dockerfile: 'FROM scratch\nCOPY big /\n' });
-    run('sh', '-c', 'head -c 300000000 /dev/urandom > "$0"', path.join(context, 'big'));
-    await world.succeed(['build', '-o', 'type=image', context]);
-    mkdirSync(at('interrupted'));
-    const script = `"${process.execPath}" bin/tsbuild build -o type=oci,dest="$1"/a.tar "$0" & pid=$!; while ! ls -A "$1" | grep -q .; do kill -0 $pid || exit 3; done; kill -INT $pid; wait $pid`;
-    const { code, stderr } = await runCommand('bash', ['-c', script, context, at('interrupted')], {
-      env: { ...process.env, TSBUILD_ROOT: world.root },
+  for (const [kind, output] of [
+    ['an archive', 'type=oci,dest=OUT/a.tar'],
+    ['a layout', 'type=oci,tar=false,dest=OUT/layout'],
+    ['a directory', 'type=local,dest=OUT/new/deep'],
+    ['a tar', 'type=tar,dest=OUT/t.tar'],
+  ] as const) {
+    test(`SIGINT while ${kind} is written leaves nothing behind`, async () => {
+      const context = world.context({ Dockerfile: 'FROM scratch\nCOPY big /\n' });
+      run('sh', '-c', 'mkdir "$0" && cd "$0" && head -c 400000000 /dev/urandom | split -a 4 -b 200000', path.join(context, 'big'));
+      await world.succeed(['build', '-o', kind === 'an archive' || kind === 'a layout' ? 'type=image' : 'type=cacheonly', context]);
+      const place = at(`interrupted ${kind}`);
+      mkdirSync(place);
+      const script = `"${process.execPath}" bin/tsbuild build -o "$2" "$0" & pid=$!; while ! ls -A "$1" | grep -q .; do kill -0 $pid || exit 3; done; kill -INT $pid; wait $pid`;
+      const { code, stderr } = await runCommand('bash', ['-c', script, context, place, output.replace('OUT', place)], {
+        env: { ...process.env, TSBUILD_ROOT: world.root },
+      });
+      assert.equal(code, 130, stderr);
+      assert.deepEqual(readdirSync(place), []);
     });
-    assert.equal(code, 130, stderr);
-    assert.deepEqual(readdirSync(at('interrupted')), []);
-  });
+  }
 });

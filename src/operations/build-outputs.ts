@@ -14,11 +14,10 @@ import { zstdEngine } from '../layers/zstd-engine.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { ImageConfig } from '../oci/image-config.ts';
-import { formatPlatform, parsePlatform, samePlatform } from '../oci/platform.ts';
+import { formatPlatform, type Platform, platformOf, samePlatform } from '../oci/platform.ts';
 import { formatReference, parseNewName } from '../oci/reference.ts';
 import type { Session } from '../session.ts';
-import type { BuildOptions } from './build.ts';
-import { resultOptions } from './build.ts';
+import { type BuildOptions, chosenPlatforms, resultOptions } from './build.ts';
 import { checkTimeout } from './deadline.ts';
 import { chosenIsolation } from './isolation.ts';
 
@@ -48,12 +47,13 @@ export function buildOutputs(options: BuildOptions): readonly Output[] {
   const { tags = [] } = options;
   for (const tag of tags) parseNewName(tag);
   const outputs = withShorthands(options);
-  const isIndex = new Set(options.platforms ?? []).size > 1 || resultOptions(options).index === 'always';
+  const platforms = chosenPlatforms(options.platforms ?? [], platformOf(process.arch));
+  const isIndex = platforms.length > 1 || resultOptions(options).index === 'always';
   checkOutputs(outputs, { tags, isIndex });
   if (outputs.some(writesToStdout)) streamOf({ stdout: options.stdout });
   for (const output of outputs.filter(isImageOutput)) {
     const format = formatOf(output, options);
-    checkAnnotations(format, { isIndex, options });
+    checkAnnotations(format, { isIndex, platforms });
     if (format.compression.type === 'zstd') zstdEngine('compress');
   }
   return outputs.map((output) => (isImageOutput(output) ? { ...output, names: namesIn(output) ?? tags } : output));
@@ -104,11 +104,9 @@ function builtResult(resources: BuildResources, states: readonly StageState[], o
       return image;
     },
     async trees() {
-      const trees: PlatformTree[] = [];
-      for (const { files, imagePlatform } of states) {
-        trees.push({ platform: imagePlatform, tree: resources.snapshots.tree(await snapshotOf(resources, files)) });
-      }
-      return trees;
+      const names: (string | undefined)[] = [];
+      for (const { files } of states) names.push(await snapshotOf(resources, files));
+      return states.map(({ imagePlatform }, i): PlatformTree => ({ platform: imagePlatform, tree: resources.snapshots.tree(names[i]) }));
     },
   };
 }
@@ -125,8 +123,8 @@ function epochOf(text: string | undefined): number | undefined {
 }
 
 /** Throws USAGE for annotations of what the result does not have, as far as that can be told before anything is planned. */
-function checkAnnotations({ annotations }: ImageFormat, { isIndex, options }: { isIndex: boolean; options: BuildOptions }): void {
-  const platforms = (options.platforms ?? []).filter((name) => name !== 'local').map(parsePlatform);
+function checkAnnotations({ annotations }: ImageFormat, build: { isIndex: boolean; platforms: readonly Platform[] }): void {
+  const { isIndex, platforms } = build;
   for (const { on, key, platform } of annotations) {
     const what = `Cannot write the annotation ${JSON.stringify(key.slice(0, 100))} of the ${on}`;
     if (!isIndex && on.startsWith('index')) throw new TsbuildError('USAGE', `${what}: an image of one platform has no index`);

@@ -139,7 +139,7 @@ export function planOptions(session: Session, { named: contexts }: BuildInput, o
 }
 
 /** Each once, in the order given. */
-function chosenPlatforms(names: readonly string[], local: Platform): Platform[] {
+export function chosenPlatforms(names: readonly string[], local: Platform): Platform[] {
   const platforms = names.map((name) => (name === 'local' ? normalizePlatform(local) : parsePlatform(name)));
   return [...new Map(platforms.map((platform) => [formatPlatform(platform), platform])).values()];
 }

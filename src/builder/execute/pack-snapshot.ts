@@ -1,6 +1,6 @@
 /** Layer blobs in the store: a snapshot's changes, or a base image's layer compressed anew; each form made once, and remembered. */
 
-import { createHash, type Hash } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { closeSync } from 'node:fs';
 import type { LayerRecord } from '../../cache/build-cache.ts';
 import { layerRecordKey } from '../../cache/layer-record-key.ts';
@@ -11,6 +11,7 @@ import { type Compression, GZIP } from '../../layers/compress.ts';
 import { decompress } from '../../layers/decompress.ts';
 import { overlayDiff } from '../../layers/overlay-diff.ts';
 import { type PackedLayer, packArchive, packLayer } from '../../layers/pack-layer.ts';
+import { LAYER_LIMITS, observe } from '../../layers/read-layer.ts';
 import { hexOf } from '../../oci/digest.ts';
 import type { Ingest } from '../../store/ingest.ts';
 import type { BuildResources } from './resources.ts';
@@ -41,7 +42,8 @@ export async function recompress(resources: BuildResources, layer: LayerRecord, 
   const key = layerRecordKey(hexOf(descriptor.digest), `blob ${formOf({ compression, clampTimeSeconds: undefined })}`);
   return await once(resources, key, async () => {
     const hash = createHash('sha256');
-    const archive = hashed(decompress(resources.store.content.stream(descriptor.digest)), hash);
+    const plain = decompress(resources.store.content.stream(descriptor.digest));
+    const archive = observe(plain, { maxBytes: LAYER_LIMITS.maxBytes, see: (chunk) => hash.update(chunk) });
     return await write(resources, descriptor.digest, async (sink, options) => {
       const packed = await packArchive(archive, sink, { ...options, compression });
       const found = `sha256:${hash.digest('hex')}`;
@@ -49,13 +51,6 @@ export async function recompress(resources: BuildResources, layer: LayerRecord, 
       throw new TsbuildError('DIGEST_MISMATCH', `Cannot compress layer ${descriptor.digest}: expected diffID ${diffId}, found ${found}`);
     });
   });
-}
-
-async function* hashed(source: AsyncIterable<Buffer>, hash: Hash): AsyncGenerator<Buffer, void, undefined> {
-  for await (const chunk of source) {
-    hash.update(chunk);
-    yield chunk;
-  }
 }
 
 /** A form for each way to pack; that of records since the beginning is none. */

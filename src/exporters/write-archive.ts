@@ -73,8 +73,13 @@ async function addFile(
 async function drained(sink: Sink): Promise<void> {
   if (sink.destroyed) return;
   await new Promise<void>((resolve) => {
-    sink.once('drain', resolve);
-    sink.once('close', resolve);
+    const done = (): void => {
+      sink.off('drain', done);
+      sink.off('close', done);
+      resolve();
+    };
+    sink.on('drain', done);
+    sink.on('close', done);
   });
 }
 

@@ -101,6 +101,27 @@ test('saveImages() writes the same bytes each time, in any order of images, to a
   }
 });
 
+test('saveImages() waits for a slow reader without gathering listeners', async (t) => {
+  const store = await temporaryStore(t);
+  await store.images.set('app', await putImage(store, [Buffer.alloc(30_000_000, 7)]));
+  const warnings: Error[] = [];
+  const listen = (warning: Error): number => warnings.push(warning);
+  process.on('warning', listen);
+  t.after(() => process.off('warning', listen));
+  let bytes = 0;
+  const slow = new Writable({
+    highWaterMark: 1,
+    write(chunk: Buffer, _encoding, done) {
+      bytes += chunk.length;
+      setTimeout(done, 1);
+    },
+  });
+  await saveImages({ store, emit, signal }, [stored(store, 'app')], { stream: slow });
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.ok(bytes > 30_000_000);
+  assert.deepEqual(warnings, []);
+});
+
 test('saveImages() leaves no file and no open descriptor where a blob has rotted, is missing, or the caller gives up', async (t) => {
   const store = await temporaryStore(t);
   const directory = join(temporaryDirectory(t), 'out');

@@ -1,5 +1,5 @@
 /** Bytes to a file that appears when it is whole, or to a stream. */
-import { closeSync, createWriteStream, fsync, fsyncSync, statSync } from 'node:fs';
+import { closeSync, fsync, fsyncSync, statSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import type { Writable } from 'node:stream';
@@ -47,7 +47,8 @@ async function writeAside(path: string, write: (target: Writable) => Promise<voi
   try {
     const name = fromText(basename(path));
     using aside = makeAside(dir, name, 'file');
-    await write(createWriteStream('', { fd: aside.fd, autoClose: false, highWaterMark: BUFFERED_BYTES }));
+    // A descriptor of the stream's own, since a stream that fails closes it; that of `aside` holds the lock.
+    await writeThrough(`/proc/self/fd/${aside.fd}`, write);
     await syncFile(aside.fd);
     renameAt(dir, aside.name, dir, name);
     fsyncSync(dir);

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import test from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -26,6 +27,21 @@ test('runGit gives the output and the exit code of git, and leaves nothing waiti
   assert.equal(code, 0);
   assert.match(stdout.toString(), /^git version /);
   assert.notEqual((await runGit({ ...call, args: ['no-such-command'] })).code, 0);
+});
+
+test('runGit reads no configuration of the user', async () => {
+  const home = mkdtempSync(path.join(tmpdir(), 'tsbuild-git-'));
+  const before = process.env['HOME'];
+  try {
+    writeFileSync(path.join(home, '.gitconfig'), '[user]\n\tname = of the caller\n');
+    process.env['HOME'] = home;
+    const call = { network: 'none', signal: new AbortController().signal, timeoutMs: 10_000 } as const;
+    const { stdout } = await runGit({ ...call, args: ['config', '--get-all', 'user.name'] });
+    assert.equal(stdout.toString(), '');
+  } finally {
+    process.env['HOME'] = before;
+    rmSync(home, { recursive: true });
+  }
 });
 
 test('runGit is gone, with its helpers, when the process that called it was killed', { timeout: 30_000 }, async () => {

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import path from 'node:path';
 import { test } from 'node:test';
 import { type MountStubs, makeMountStubs, type StubRequest } from '../../src/snapshots/mount-stub.ts';
 import { openSnapshotter } from '../../src/snapshots/snapshotter.ts';
@@ -85,6 +87,26 @@ test('MountStubs.remove() keeps a stub that the step wrote to or replaced', asyn
   ]);
   assert.equal(left.get('etc/resolv.conf')?.size, 4);
   assert.deepEqual([left.has('proc'), left.has('run/secrets/other'), left.has('run/secrets/key')], [true, true, false]);
+});
+
+test('MountStubs.remove() keeps what looks like a stub, to the nanosecond, and is another file', () => {
+  using snapshots = openSnapshotter(temporaryDirectory());
+  const active = snapshots.prepare(undefined);
+  using tree = snapshots.activeTree(active);
+  const stubs = makeMountStubs(active, tree, [
+    { path: b('one'), type: 'directory' },
+    { path: b('two'), type: 'directory' },
+  ]);
+  const upper = path.join(snapshots.directory, active.id, 'fs');
+  execFileSync(
+    'sh',
+    ['-euc', 'umask 022; mkdir ../same; touch -r one ../same; mv one ../old; mv ../same one; chmod --reference=../old one'],
+    {
+      cwd: upper,
+    },
+  );
+  stubs.remove();
+  assert.deepEqual(tree.list(b('')), ['one']);
 });
 
 test('MountStubs.remove() puts back the deletion that a stub stood for', async () => {

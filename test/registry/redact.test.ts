@@ -1,0 +1,14 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { redactText, redactUrl } from '../../src/registry/redact.ts';
+
+test('redactUrl() keeps of a URL what holds no secret', () => {
+  const url = 'https://user:password@cdn.example:8443/v2/blobs/x?X-Amz-Signature=abc&sig=def#token';
+  assert.equal(redactUrl(new URL(url)), 'https://cdn.example:8443/v2/blobs/x');
+});
+
+test('redactText() takes secrets of URLs and control characters out of foreign words, and bounds them', () => {
+  assert.equal(redactText('see\x1b[31m https://u:p@h.example/a?k=secret now\n'), 'see [31m https://h.example/a now');
+  assert.equal(redactText('http://[broken?secret=1'), 'a URL');
+  assert.equal(redactText('x'.repeat(5000)).length, 300);
+});

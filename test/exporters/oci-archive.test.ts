@@ -147,7 +147,7 @@ test('saveImages() leaves no file and no open descriptor where a blob has rotted
   });
   await assert.rejects(saveImages({ store, emit, signal: controller.signal }, [stored(store, 'app')], { stream: slow }), /enough|abort/);
   const gone = new PassThrough();
-  setTimeout(() => gone.destroy(new Error('the reader left')), 20);
+  gone.once('readable', () => gone.destroy(new Error('the reader left')));
   await assert.rejects(saveImages({ store, emit, signal }, [stored(store, 'app')], { stream: gone }), /the reader left/);
   await assert.rejects(saveImages({ store, emit, signal }, [stored(store, 'app')], { path: join(directory, 'none', 'x') }), /ENOENT/);
   assert.deepEqual(readdirSync(directory), []);

@@ -58,6 +58,16 @@ export function openBench(): Bench {
   };
 }
 
+/** Milliseconds of each RUN, out of what `--progress json` tells. */
+export function runDurations(stderr: string): number[] {
+  return stderr
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line) => JSON.parse(line) as { kind: string; durationMs?: number; step?: { text: string } })
+    .filter(({ kind, step }) => kind === 'step-end' && step?.text.startsWith('RUN') === true)
+    .map(({ durationMs }) => durationMs ?? Number.NaN);
+}
+
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[sorted.length >> 1] ?? Number.NaN;

@@ -7,10 +7,12 @@ import { manyFiles } from './many-files.ts';
 import { parse } from './parse.ts';
 import { peers } from './peers.ts';
 import { runtimes } from './runtimes.ts';
+import { stepOwners } from './step-owners.ts';
 import { trivialRun } from './trivial-run.ts';
 
 const WORKLOADS = new Map<string, (bench: Bench) => Figure[] | Promise<Figure[]>>([
   ['trivial-run', trivialRun],
+  ['step-owners', stepOwners],
   ['runtimes', runtimes],
   ['cached-build', cachedBuild],
   ['large-layer', largeLayer],

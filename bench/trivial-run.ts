@@ -1,5 +1,5 @@
 /** What one trivial RUN costs, with its container, network, diff and commit: 20 in one Dockerfile. */
-import { type Bench, type Figure, median } from './_workload.ts';
+import { type Bench, type Figure, median, runDurations } from './_workload.ts';
 
 const STEPS = 20;
 
@@ -10,14 +10,8 @@ export function trivialRun(bench: Bench): Figure[] {
   bench.tsbuild(['-t', 'warm:1', bare]);
   const { stderr, wallMs } = bench.tsbuild(['-t', 'runs:1', '--no-cache', '--progress', 'json', context]);
   const one = bench.tsbuild(['-t', 'one:1', '--no-cache', bare]).wallMs;
-  const steps = stderr
-    .split('\n')
-    .filter((line) => line.startsWith('{'))
-    .map((line) => JSON.parse(line) as { kind: string; durationMs?: number; step?: { text: string } })
-    .filter(({ kind, step }) => kind === 'step-end' && step?.text.startsWith('RUN') === true)
-    .map(({ durationMs }) => durationMs ?? Number.NaN);
   return [
-    { name: 'trivial RUN, median of 20', value: median(steps), unit: 'ms', atMost: 15 },
+    { name: 'trivial RUN, median of 20', value: median(runDurations(stderr)), unit: 'ms', atMost: 15 },
     { name: 'trivial RUN with its share of packing the image', value: (wallMs - one) / (STEPS - 1), unit: 'ms', atMost: 30 },
   ];
 }

@@ -22,6 +22,11 @@ export function commandLine(pid: number): string {
   return readOr('', `/proc/${pid}/cmdline`).replaceAll('\0', ' ');
 }
 
+/** proc_pid_status(5); empty for what has ended. */
+export function statusOf(pid: number): string {
+  return readOr('', `/proc/${pid}/status`);
+}
+
 /** Waits until `find` finds something, or the time is over. */
 export async function eventually<T>(find: () => T | undefined, ms = 10_000): Promise<T> {
   const deadline = performance.now() + ms;

@@ -5,7 +5,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { BUILDS, layersOfSteps } from './_builds.ts';
-import { descendantsOf, eventually, processesWith } from './_processes.ts';
+import { descendantsOf, eventually, processesWith, statusOf } from './_processes.ts';
 import { BIN, makeWorld, runCommand, type World } from './_world.ts';
 
 const FIRST = 0x7000_0000;
@@ -143,7 +143,7 @@ describe('--userns=auto', () => {
 /** Of processes below `pid` whose command line begins so; undefined where there are none. */
 function usersBelow(pid: number, command: string): number[] | undefined {
   const uids = descendantsOf(pid).flatMap((child) => {
-    const status = readFileSync(`/proc/${child}/status`, 'utf8');
+    const status = statusOf(child);
     return status.startsWith(`Name:\t${command}`) ? [Number(/^Uid:\t(\d+)/m.exec(status)?.[1])] : [];
   });
   return uids.length === 0 ? undefined : uids;

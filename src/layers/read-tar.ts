@@ -42,13 +42,15 @@ interface Extensions {
 const BLOCK_BYTES = 512;
 const EXTENSION_BYTES_MAX = 1 << 20;
 const ID_MAX = 2 ** 32 - 2;
+/** What a record can say in place of the header's field. */
+const APPLIED: ReadonlySet<string> = new Set(['path', 'linkpath', 'size', 'uid', 'gid', 'mtime']);
+const CHARACTER_SETS: ReadonlySet<string> = new Set(['BINARY', 'ISO-IR 10646 2000 UTF-8']);
 const XATTR_PREFIX = 'SCHILY.xattr.';
 const NO_XATTRS: ReadonlyMap<string, Buffer> = new Map();
 const NO_BYTES = Buffer.alloc(0);
 const TYPES = new Map<string, TarEntry['type']>([
   ['0', 'file'],
   ['\0', 'file'],
-  ['7', 'file'],
   ['1', 'hardlink'],
   ['2', 'symlink'],
   ['3', 'char'],
@@ -83,7 +85,7 @@ async function readHeader(reader: ByteReader): Promise<Header | undefined> {
     const bytes = reader.readNow(BLOCK_BYTES) ?? (await reader.read(BLOCK_BYTES));
     const block = bytes === undefined ? undefined : parseTarBlock(bytes);
     if (block === undefined) {
-      if (Object.keys(extensions).length > 0) throw invalid('an extended header has no entry');
+      if (blocks.length > 0) throw invalid('an extended header has no entry');
       if (bytes !== undefined) await expectEnd(reader);
       return undefined;
     }
@@ -107,15 +109,17 @@ async function readExtension(reader: ByteReader, block: TarBlock, found: { into:
       into.pax = decodePaxRecords(await readBody(reader, block, blocks));
       return true;
     case 'g':
+      // Go's archive/tar gives it out as an entry, and forgets what came before.
+      if (Object.keys(into).length > 0) throw invalid('a global extended header stands between an extended header and its entry');
       refuseGlobal(decodePaxRecords(await readBody(reader, block, blocks)));
       return true;
     case 'L':
       if (into.longName !== undefined) throw invalid('two long names follow each other');
-      into.longName = untilNul(await readBody(reader, block, blocks));
+      into.longName = longName(await readBody(reader, block, blocks));
       return true;
     case 'K':
       if (into.longLink !== undefined) throw invalid('two long names follow each other');
-      into.longLink = untilNul(await readBody(reader, block, blocks));
+      into.longLink = longName(await readBody(reader, block, blocks));
       return true;
     default:
       return false;
@@ -134,9 +138,8 @@ async function readBody(reader: ByteReader, block: TarBlock, blocks: Buffer[]): 
 /** Global headers carry comments (git archive). Some readers apply them to entries and others do not: those are refused. */
 function refuseGlobal(records: PaxRecords): void {
   for (const key of records.keys()) {
-    if (/^(path|linkpath|size|uid|gid|mtime|GNU\.sparse\..*|SCHILY\.xattr\..*)$/s.test(key)) {
+    if (APPLIED.has(key) || /^(?:hdrcharset|[acm]time|[ug]name|(?:GNU|SCHILY)\..*)$/s.test(key))
       throw invalid(`a global extended header sets ${JSON.stringify(key)}`);
-    }
   }
 }
 
@@ -145,6 +148,8 @@ function combine(block: TarBlock, { pax, longName, longLink }: Extensions): Omit
   refuseAmbiguity(pax, { longName, longLink });
   const size = decimal(pax, 'size', Number.MAX_SAFE_INTEGER) ?? block.size;
   const name = text(pax, 'path') ?? longName ?? block.name;
+  if (block.typeFlag === '\0' && (name.endsWith('/') !== block.name.endsWith('/') || /^[./]*$/.test(name)))
+    throw invalid(`readers disagree about what ${display(name)} is`);
   if (type !== 'file' && size !== 0) throw invalid(`${display(name)} is a ${type} with content`);
   return {
     name,
@@ -171,16 +176,20 @@ function typeOf(block: TarBlock): TarEntry['type'] {
 
 function refuseAmbiguity(pax: PaxRecords | undefined, long: { longName: ByteString | undefined; longLink: ByteString | undefined }): void {
   if (pax === undefined) return;
-  for (const key of pax.keys()) if (key.startsWith('GNU.sparse.')) throw invalid('sparse entries are not supported');
+  for (const [key, value] of pax) {
+    // Of sparse files, volumes and lists of directories: GNU tar alone reads what they say about the next entry.
+    if (key.startsWith('GNU.')) throw invalid(`records of GNU tar, such as ${JSON.stringify(key)}, are not supported`);
+    if (key === 'hdrcharset' && !CHARACTER_SETS.has(value.toString('latin1')))
+      throw invalid('names are in a character set other than UTF-8');
+    if (key === 'atime' || key === 'ctime') timeOf(key, value.toString('latin1'));
+  }
   if ((long.longName !== undefined && pax.has('path')) || (long.longLink !== undefined && pax.has('linkpath'))) {
     throw invalid('an entry has a GNU long name and a PAX name');
   }
 }
 
-/** An empty value says: as if the record were not there. */
 function text(pax: PaxRecords | undefined, key: string): ByteString | undefined {
-  const value = pax?.get(key);
-  return value === undefined || value.length === 0 ? undefined : (value.toString('latin1') as ByteString);
+  return pax?.get(key)?.toString('latin1') as ByteString | undefined;
 }
 
 function decimal(pax: PaxRecords | undefined, key: string, max: number): number | undefined {
@@ -198,9 +207,12 @@ function checkId(id: number): number {
 
 function mtimeOf(pax: PaxRecords | undefined): bigint | undefined {
   const value = text(pax, 'mtime');
-  if (value === undefined) return undefined;
+  return value === undefined ? undefined : timeOf('mtime', value);
+}
+
+function timeOf(key: string, value: string): bigint {
   const match = /^(-?)([0-9]{1,16})(?:\.([0-9]*))?$/.exec(value);
-  if (match === null) throw invalid('a PAX mtime is no number');
+  if (match === null) throw invalid(`a PAX ${key} is no number`);
   const [, sign, seconds = '', fraction = ''] = match;
   const size = BigInt(seconds) * 1_000_000_000n + BigInt(fraction.slice(0, 9).padEnd(9, '0'));
   return sign === '-' ? -size : size;
@@ -213,9 +225,11 @@ function xattrsOf(pax: PaxRecords | undefined): ReadonlyMap<string, Buffer> {
   return xattrs;
 }
 
-function untilNul(body: Buffer): ByteString {
+/** Where no NUL ends it, GNU tar takes the last byte for one. */
+function longName(body: Buffer): ByteString {
   const end = body.indexOf(0);
-  return body.toString('latin1', 0, end < 0 ? body.length : end) as ByteString;
+  if (end <= 0) throw invalid('a long name is empty or has no end');
+  return body.toString('latin1', 0, end) as ByteString;
 }
 
 function invalid(reason: string): TsbuildError {

@@ -17,36 +17,51 @@ export interface TarBlock {
 }
 
 const CHECKSUM_AT = 148;
+const PREFIX_AT = 345;
+const PREFIX_END = 500;
+const STAR_PREFIX_BYTES = 131;
 
 /** Undefined for a block of zeros. Throws LAYER_INVALID for a wrong checksum and for numbers that are none, or beyond 2^53. */
 export function parseTarBlock(block: Buffer): TarBlock | undefined {
   if (!isChecksumRight(block)) {
     if (block.every((byte) => byte === 0)) return undefined;
-    throw new TsbuildError('LAYER_INVALID', 'Cannot read a layer: the checksum of a header is wrong');
+    throw invalid('the checksum of a header is wrong');
   }
-  const typeFlag = block.toString('latin1', 156, 157);
-  const isDevice = typeFlag === '3' || typeFlag === '4';
+  const isUstar = block.toString('latin1', 257, 265) === 'ustar\x0000';
+  if (!isUstar) refuseGuesses(block);
   return {
-    name: nameOf(block),
-    typeFlag,
+    name: isUstar ? nameOf(block) : parseText(block, 0, 100),
+    typeFlag: block.toString('latin1', 156, 157),
     mode: parseNumber(block, 100, 8),
     uid: parseNumber(block, 108, 8),
     gid: parseNumber(block, 116, 8),
     size: parseNumber(block, 124, 12),
     mtimeSeconds: parseSignedNumber(block, 136, 12),
     linkName: parseText(block, 157, 100),
-    major: isDevice ? parseNumber(block, 329, 8) : 0,
-    minor: isDevice ? parseNumber(block, 337, 8) : 0,
+    // Of every type: some readers look at them always, and give up where they are no numbers.
+    major: parseNumber(block, 329, 8),
+    minor: parseNumber(block, 337, 8),
   };
 }
 
-/** POSIX ustar has a prefix (star's variant a shorter one); old GNU headers have times in its place. */
+/** POSIX ustar has a prefix; star's variant a shorter one, and times behind it. */
 function nameOf(block: Buffer): ByteString {
   const name = parseText(block, 0, 100);
-  if (block.toString('latin1', 257, 263) !== 'ustar\0') return name;
   const isStar = block.toString('latin1', 508, 512) === 'tar\0';
-  const prefix = parseText(block, 345, isStar ? 131 : 155);
+  const prefix = parseText(block, PREFIX_AT, PREFIX_END - PREFIX_AT);
+  if (isStar && prefix.length >= STAR_PREFIX_BYTES) throw invalid('readers disagree about where the name of an entry ends');
   return prefix === '' ? name : (`${prefix}/${name}` as ByteString);
+}
+
+/**
+ * Before ustar there was no prefix, and no device; GNU's old headers have times in its place. Python's tarfile reads a prefix whatever the
+ * magic says, Go's archive/tar where it finds no times, and GNU tar by the magic without its version.
+ */
+function refuseGuesses(block: Buffer): void {
+  if (block.subarray(PREFIX_AT, PREFIX_END).some((byte) => byte !== 0)) throw invalid('readers disagree about the name of an entry');
+  const isGnu = block.toString('latin1', 257, 265) === 'ustar  \0';
+  if (!isGnu && block.subarray(329, PREFIX_AT).some((byte) => byte !== 0 && byte !== 0x20 && byte !== 0x30))
+    throw invalid('readers disagree about the device of an entry');
 }
 
 /** Up to the first NUL. */
@@ -57,20 +72,25 @@ function parseText(block: Buffer, at: number, width: number): ByteString {
 
 function parseNumber(block: Buffer, at: number, width: number): number {
   const value = parseSignedNumber(block, at, width);
-  if (value < 0) throw badNumber('is negative');
+  if (value < 0) throw invalid('a number in a header is negative');
   return value;
 }
 
-/** Octal digits between blanks and NULs, or base-256 where the first bit is set; an empty field is 0. */
+/** Octal digits after blanks and before blanks or a NUL, or base-256 where the first byte says so; an empty field is 0. */
 function parseSignedNumber(block: Buffer, at: number, width: number): number {
-  if (((block[at] ?? 0) & 0x80) !== 0) return parseBase256(block, at, width);
-  const text = block
-    .toString('latin1', at, at + width)
-    .replace(/^[ \0]+/, '')
-    .replace(/[ \0]+$/, '');
-  const digits = text.split('\0', 1)[0] ?? '';
-  if (!/^[0-7]*$/.test(digits)) throw badNumber('is not octal');
+  const first = block[at] ?? 0;
+  // Of base-256 only the first bit is the mark (Go); GNU tar and Python know these two bytes.
+  if (first === 0x80 || first === 0xff) return parseBase256(block, at, width);
+  const digits = octalDigits(block.toString('latin1', at, at + width));
+  if (digits === undefined) throw invalid('a number in a header is not octal');
   return digits === '' ? 0 : Number.parseInt(digits, 8);
+}
+
+/** Undefined for what some readers take for a number and others do not, such as digits behind a NUL or before a blank and a NUL. */
+function octalDigits(field: string): string | undefined {
+  const match = /^ *([0-7]*)(?:[ \0]*$|\0)/.exec(field);
+  const digits = match?.[1];
+  return digits === '' && /[^ \0]/.test(field) ? undefined : digits;
 }
 
 /** Two's complement, big-endian, without the first bit. */
@@ -78,7 +98,7 @@ function parseBase256(block: Buffer, at: number, width: number): number {
   let value = BigInt.asIntN(7, BigInt((block[at] ?? 0) & 0x7f));
   for (let i = at + 1; i < at + width; i++) value = (value << 8n) | BigInt(block[i] ?? 0);
   const number = Number(value);
-  if (!Number.isSafeInteger(number)) throw badNumber('is beyond 2^53');
+  if (!Number.isSafeInteger(number)) throw invalid('a number in a header is beyond 2^53');
   return number;
 }
 
@@ -97,16 +117,11 @@ function isChecksumRight(block: Buffer): boolean {
     if (byte > 127) negative--;
   }
   const signed = unsigned - 256 * negative;
-  const text =
-    block
-      .toString('latin1', CHECKSUM_AT, CHECKSUM_AT + 8)
-      .replace(/^[ \0]+|[ \0]+$/g, '')
-      .split('\0', 1)[0] ?? '';
-  if (!/^[0-7]+$/.test(text)) return false;
+  const text = octalDigits(block.toString('latin1', CHECKSUM_AT, CHECKSUM_AT + 8)) ?? '';
   const sum = Number.parseInt(text, 8);
   return sum === unsigned || sum === signed;
 }
 
-function badNumber(reason: string): TsbuildError {
-  return new TsbuildError('LAYER_INVALID', `Cannot read a layer: a number in a header ${reason}`);
+function invalid(reason: string): TsbuildError {
+  return new TsbuildError('LAYER_INVALID', `Cannot read a layer: ${reason}`);
 }

@@ -4,74 +4,11 @@ import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import * as zlib from 'node:zlib';
 import { TsbuildError } from '../../src/errors.ts';
-import { encodePaxRecords } from '../../src/layers/pax-records.ts';
 import { type ReadLayerOptions, readLayer } from '../../src/layers/read-layer.ts';
-import { encodeTarHeader } from '../../src/layers/tar-header.ts';
 import { digestOf } from '../../src/oci/digest.ts';
 import type { Change } from '../../src/tree/change.ts';
-import { b, pieces } from './_overlay.ts';
-
-const END = Buffer.alloc(1024);
-
-/** A header as the attacker likes it: fields over the valid ones, and the checksum right. */
-function block(
-  fields: {
-    name?: string;
-    type?: string;
-    size?: string | Buffer;
-    uid?: string | Buffer;
-    link?: string;
-    magic?: string;
-    major?: string;
-  } = {},
-): Buffer {
-  const bytes = encodeTarHeader({
-    path: b('f'),
-    typeFlag: '0',
-    mode: 0o644,
-    uid: 0,
-    gid: 0,
-    size: 0,
-    mtimeNs: 0n,
-    linkPath: b(''),
-    major: 0,
-    minor: 0,
-    xattrs: new Map(),
-  });
-  const put = (at: number, width: number, value: string | Buffer | undefined) => {
-    if (value === undefined) return;
-    bytes.fill(0, at, at + width);
-    bytes.set(Buffer.from(typeof value === 'string' ? Buffer.from(value, 'latin1') : value).subarray(0, width), at);
-  };
-  put(0, 100, fields.name);
-  put(156, 1, fields.type);
-  put(124, 12, fields.size);
-  put(108, 8, fields.uid);
-  put(157, 100, fields.link);
-  put(257, 8, fields.magic);
-  put(329, 8, fields.major);
-  bytes.fill(0x20, 148, 156);
-  bytes.write(
-    bytes
-      .reduce((sum, byte) => sum + byte, 0)
-      .toString(8)
-      .padStart(6, '0'),
-    148,
-  );
-  return bytes;
-}
-
-function withBody(head: Parameters<typeof block>[0], body: Buffer): Buffer {
-  return Buffer.concat([
-    block({ size: body.length.toString(8).padStart(11, '0'), ...head }),
-    body,
-    Buffer.alloc((512 - (body.length % 512)) % 512),
-  ]);
-}
-
-function pax(records: Record<string, string>, type = 'x'): Buffer {
-  return withBody({ type }, encodePaxRecords(new Map(Object.entries(records).map(([key, value]) => [key, Buffer.from(value, 'latin1')]))));
-}
+import { block, END, pax, sumUp, withBody } from './_archives.ts';
+import { pieces } from './_overlay.ts';
 
 async function read(bytes: Buffer, options: ReadLayerOptions & { cut?: number } = {}): Promise<Change[]> {
   const changes: Change[] = [];
@@ -180,6 +117,23 @@ const HOSTILE: Record<string, Buffer[]> = {
   'a PAX name and a GNU name': [withBody({ type: 'L' }, Buffer.from('a\0')), pax({ path: 'b' }), block()],
   'a PAX header for nothing': [pax({ path: 'a' })],
   'a global header that names entries': [pax({ path: 'a' }, 'g'), block()],
+  'a global header between a header and its entry': [pax({ path: 'a' }), pax({ comment: 'b' }, 'g'), block()],
+  'a global header for nothing': [pax({ comment: 'b' }, 'g')],
+  'a PAX name that is empty': [withBody({ type: 'x' }, Buffer.from('8 path=\n')), block()],
+  'a PAX time of reading that is none': [pax({ atime: 'now' }), block()],
+  'names in a character set of its own': [pax({ hdrcharset: 'ISO-8859-1' }), block()],
+  'a long name without an end': [withBody({ type: 'L' }, Buffer.from('abc')), block()],
+  'a prefix where there is none': [block({ magic: 'ustar  \0', prefix: 'p' })],
+  'a prefix of an unknown version': [block({ magic: 'ustar\x0001', prefix: 'p' })],
+  'a prefix as long as readers disagree about': [block({ prefix: 'p'.repeat(140), trailer: '\0\0\0\0\0\0\0\0tar\0' })],
+  'a device before there were any': [block({ magic: '', type: '3', major: '1' })],
+  'a number behind a NUL': [block({ uid: '\x00644' })],
+  'a number before a blank and a NUL': [block({ uid: '64 \x00x' })],
+  'a base-256 number of an unusual first byte': [block({ uid: Buffer.from([0x81, 0, 0, 0, 0, 0, 0, 1]) })],
+  'a device number of a file that is none': [block({ major: 'x' })],
+  'the root as an old directory': [block({ name: './', type: '\0', magic: '' })],
+  'an old directory by its long name only': [withBody({ type: 'L' }, Buffer.from('abc/\0')), block({ type: '\0' })],
+  'a contiguous file': [block({ type: '7' })],
   'a PAX header of 2 MiB': [pax({ comment: 'x'.repeat(2 << 20) }), block()],
   'a long name of 8 GiB': [block({ type: 'L', size: '77777777777' })],
   'an entry after one block of zeros': [Buffer.alloc(512), block()],
@@ -297,15 +251,7 @@ test('readLayer() answers any change to one byte of a header with a result or LA
         bytes[at] = byte;
         // The sum is made right again, or nothing behind it would be reached.
         if (at < 512 && (at < 148 || at >= 156)) {
-          bytes.fill(0x20, 148, 156);
-          bytes.write(
-            bytes
-              .subarray(0, 512)
-              .reduce((sum, value) => sum + value, 0)
-              .toString(8)
-              .padStart(6, '0'),
-            148,
-          );
+          sumUp(bytes);
         }
         try {
           await readParts(bytes, block());

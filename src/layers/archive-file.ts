@@ -8,7 +8,7 @@ import { closeSync, createReadStream, existsSync, readSync } from 'node:fs';
 import * as zlib from 'node:zlib';
 import { TsbuildError } from '../errors.ts';
 import { decompress } from './decompress.ts';
-import { parseTarBlock } from './tar-fields.ts';
+import { isTarBlock } from './tar-fields.ts';
 
 interface Program {
   readonly name: string;
@@ -35,7 +35,8 @@ export async function isArchiveFile(fd: number): Promise<boolean> {
       size += chunk.length;
       if (size >= BLOCK_BYTES) break;
     }
-    return size >= BLOCK_BYTES && parseTarBlock(Buffer.concat(parts).subarray(0, BLOCK_BYTES)) !== undefined;
+    // An entry that we refuse to read is an error when it is unpacked, and no reason to copy the archive as a file.
+    return size >= BLOCK_BYTES && isTarBlock(Buffer.concat(parts).subarray(0, BLOCK_BYTES));
   } catch (error) {
     if (error instanceof TsbuildError && error.code === 'ERR_TSBUILD_LAYER_INVALID') return false;
     throw error;

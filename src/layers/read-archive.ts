@@ -1,7 +1,8 @@
 /** A tar that ADD unpacks, as changes: plain tar, where a name such as `.wh.x` is an ordinary name and nothing is deleted. */
 import type { AddChange } from '../tree/change.ts';
 import { cleanTarPath, entryAddition, invalidTar } from './entry-addition.ts';
-import { LAYER_LIMITS, type LayerLimits, observe } from './read-layer.ts';
+import { type LayerLimits, layerLimits } from './layer-limits.ts';
+import { observe } from './read-layer.ts';
 import { readTar } from './read-tar.ts';
 
 export interface ReadArchiveOptions {
@@ -17,7 +18,7 @@ export async function* readArchive(
   source: AsyncIterable<Buffer>,
   options: ReadArchiveOptions = {},
 ): AsyncGenerator<AddChange, void, undefined> {
-  const { limits = LAYER_LIMITS, signal } = options;
+  const { limits = layerLimits(), signal } = options;
   let entries = 0;
   for await (const entry of readTar(observe(source, { maxBytes: limits.maxBytes, see: () => undefined }))) {
     signal?.throwIfAborted();

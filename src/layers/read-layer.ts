@@ -6,14 +6,9 @@ import { type ByteString, join, nameOf, parentOf } from '../tree/byte-string.ts'
 import type { Change } from '../tree/change.ts';
 import { decompress } from './decompress.ts';
 import { cleanTarPath, entryAddition, invalidEntry, invalidTar } from './entry-addition.ts';
+import { type LayerLimits, layerLimits } from './layer-limits.ts';
 import { readTar, type TarEntry } from './read-tar.ts';
 import { OPAQUE_NAME, WHITEOUT_PREFIX } from './whiteout-names.ts';
-
-export interface LayerLimits {
-  /** Bytes of the archive after decompression. */
-  readonly maxBytes: number;
-  readonly maxEntries: number;
-}
 
 export interface ReadLayerOptions {
   /** As the manifest says. What the bytes are decides; only a type that is no archive is refused. */
@@ -24,8 +19,6 @@ export interface ReadLayerOptions {
   onDiffId?(digest: Digest): void;
 }
 
-export const LAYER_LIMITS: LayerLimits = { maxBytes: 128 * 2 ** 30, maxEntries: 20_000_000 };
-
 /** What aufs left in the root of old images; docker passes over it too. */
 const AUFS_NAMES = new Set(['.wh..wh.plnk', '.wh..wh.aufs', '.wh..wh.orph']);
 
@@ -35,7 +28,7 @@ const AUFS_NAMES = new Set(['.wh..wh.plnk', '.wh..wh.aufs', '.wh..wh.orph']);
  * leaves the root, or goes beyond `limits`.
  */
 export async function* readLayer(source: AsyncIterable<Buffer>, options: ReadLayerOptions = {}): AsyncGenerator<Change, void, undefined> {
-  const { limits = LAYER_LIMITS, mediaType } = options;
+  const { limits = layerLimits(), mediaType } = options;
   if (mediaType !== undefined && !/[./]tar(?:[.+]|$)/.test(mediaType)) {
     throw new TsbuildError('UNSUPPORTED', `Cannot read a layer of the media type ${JSON.stringify(mediaType.slice(0, 200))}`);
   }
@@ -59,7 +52,7 @@ export async function* observe(
   let size = 0;
   for await (const chunk of source) {
     size += chunk.length;
-    if (size > how.maxBytes) throw invalidTar(`it is larger than ${how.maxBytes} bytes when decompressed`);
+    if (size > how.maxBytes) throw tooLarge(how.maxBytes);
     how.see(chunk);
     yield chunk;
   }
@@ -83,4 +76,10 @@ function toDeletion(path: ByteString, entry: TarEntry): Change {
   if (name === '' || name === '.' || name === '..' || name.startsWith(WHITEOUT_PREFIX))
     throw invalidEntry(path, 'is no whiteout of a name');
   return { kind: 'delete', path: join(parent, name) };
+}
+
+function tooLarge(maxBytes: number): TsbuildError {
+  return new TsbuildError('LAYER_INVALID', `Cannot read a layer: it is larger than ${maxBytes} bytes when decompressed`, {
+    hint: 'If it is meant to be that large, set TSBUILD_MAX_LAYER_SIZE, such as 500g.',
+  });
 }

@@ -23,7 +23,7 @@ const STAR_PREFIX_BYTES = 131;
 
 /** Undefined for a block of zeros. Throws LAYER_INVALID for a wrong checksum and for numbers that are none, or beyond 2^53. */
 export function parseTarBlock(block: Buffer): TarBlock | undefined {
-  if (!isChecksumRight(block)) {
+  if (!isTarBlock(block)) {
     if (block.every((byte) => byte === 0)) return undefined;
     throw invalid('the checksum of a header is wrong');
   }
@@ -102,8 +102,8 @@ function parseBase256(block: Buffer, at: number, width: number): number {
   return number;
 }
 
-/** Old writers summed signed bytes; readers accept both. */
-function isChecksumRight(block: Buffer): boolean {
+/** Whether the block is a header, by its checksum, were it one that we refuse to read. Old writers summed signed bytes; readers accept both. */
+export function isTarBlock(block: Buffer): boolean {
   let unsigned = 8 * 0x20;
   let negative = 0;
   for (let i = 0; i < block.length; i++) {

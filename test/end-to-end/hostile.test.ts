@@ -4,6 +4,8 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import { block, END } from '../layers/_archives.ts';
 import { type HostileRegistry, startHostileRegistry } from './_hostile-registry.ts';
 import { type CommandResult, makeWorld, type World } from './_world.ts';
 
@@ -231,6 +233,26 @@ describe('hostile images', () => {
     for (const digest of [`sha256:${'0'.repeat(64)}`, 'sha256:../../x', '', 'md5:00'])
       assert.equal((await run({ rootfs: { type: 'layers', diff_ids: [digest] } }, ['true'])).code, 1);
     assert.equal((await run({ rootfs: { type: 'layers', diff_ids: [] } }, ['true'])).code, 1);
+  });
+
+  test('a layer that is a bomb stops at the limit, as a base image and as an archive to ADD, and leaves nothing', async () => {
+    const bomb = gzipSync(Buffer.concat([block({ name: 'big', size: '02000000000' }), Buffer.alloc(256 << 20, 'a'), END]), { level: 1 });
+    const archive = path.join(world.directory, 'bomb.tar.gz');
+    writeFileSync(archive, bomb);
+    const env = { TSBUILD_MAX_LAYER_SIZE: '64m' };
+    const used = () => Number(execFileSync('du', ['-sk', world.root], { encoding: 'utf8' }).split('\t')[0]);
+    const before = used();
+    const context = world.context({ Dockerfile: 'FROM busybox\nADD bomb.tar.gz /\n', 'bomb.tar.gz': bomb });
+    for (const args of [['import', archive, 'bomb:1'], [context]]) {
+      const result = tame(await world.tsbuild(args, { env }));
+      assert.equal(result.code, 1, result.stderr);
+      assert.match(result.stderr, /_INVALID.*larger than 67108864 bytes when decompressed/);
+    }
+    const wrong = await world.tsbuild(['import', archive, 'bomb:1'], { env: { TSBUILD_MAX_LAYER_SIZE: 'much' } });
+    assert.match(wrong.stderr, /USAGE.*TSBUILD_MAX_LAYER_SIZE/);
+    // What a failed command leaves goes with the next one.
+    await world.succeed(['images']);
+    assert.ok(used() - before < 4096, `${used() - before} KiB more`);
   });
 
   test('ONBUILD triggers of a base that are none end with the reason, and COPY --from does not run them', async () => {

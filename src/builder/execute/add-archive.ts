@@ -47,7 +47,7 @@ export function archiveError(error: unknown, { name }: CopySource): unknown {
   if (!(error instanceof TsbuildError) || error.code !== 'ERR_TSBUILD_LAYER_INVALID') return error;
   const reason = error.message.replace(/^Cannot (?:read|decompress) a layer: |^Cannot apply a layer at /, '');
   return new TsbuildError('ARCHIVE_INVALID', `Cannot unpack ${display(name)}: ${reason}`, {
-    hint: 'Make the archive again, or add it as it is with ADD --unpack=false.',
+    hint: error.hint ?? 'Make the archive again, or add it as it is with ADD --unpack=false.',
     cause: error,
   });
 }

@@ -9,9 +9,10 @@ import type { ImageFormat } from '../../images/image-format.ts';
 import { compressionTypeOf } from '../../images/layer-type.ts';
 import { type Compression, GZIP } from '../../layers/compress.ts';
 import { decompress } from '../../layers/decompress.ts';
+import { layerLimits } from '../../layers/layer-limits.ts';
 import { overlayDiff } from '../../layers/overlay-diff.ts';
 import { type PackedLayer, packArchive, packLayer } from '../../layers/pack-layer.ts';
-import { LAYER_LIMITS, observe } from '../../layers/read-layer.ts';
+import { observe } from '../../layers/read-layer.ts';
 import { hexOf } from '../../oci/digest.ts';
 import type { Ingest } from '../../store/ingest.ts';
 import type { BuildResources } from './resources.ts';
@@ -43,7 +44,7 @@ export async function recompress(resources: BuildResources, layer: LayerRecord, 
   return await once(resources, key, async () => {
     const hash = createHash('sha256');
     const plain = decompress(resources.store.content.stream(descriptor.digest));
-    const archive = observe(plain, { maxBytes: LAYER_LIMITS.maxBytes, see: (chunk) => hash.update(chunk) });
+    const archive = observe(plain, { maxBytes: layerLimits().maxBytes, see: (chunk) => hash.update(chunk) });
     return await write(resources, descriptor.digest, async (sink, options) => {
       const packed = await packArchive(archive, sink, { ...options, compression });
       const found = `sha256:${hash.digest('hex')}`;

@@ -1,8 +1,7 @@
 /** An image out of an OCI image layout (image-spec image-layout.md) into the store: hostile input, every blob verified. */
-import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import { closeSync, constants, createReadStream, fstatSync, openSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { TsbuildError } from '../errors.ts';
+import { SyscallError, TsbuildError } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { chooseManifest } from '../oci/choose-manifest.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
@@ -13,6 +12,8 @@ import type { ImageIndex } from '../oci/manifest.ts';
 import { CONFIG_BYTES_MAX } from '../oci/parse-config.ts';
 import { MANIFEST_BYTES_MAX, parseManifestDocument } from '../oci/parse-manifest.ts';
 import type { Platform } from '../oci/platform.ts';
+import { openBeneath, openDirectory } from '../sys/open.ts';
+import { type ByteString, fromText } from '../tree/byte-string.ts';
 import { type BlobSource, type Image, loadImage } from './image.ts';
 import { transferProgress } from './transfer-progress.ts';
 
@@ -105,36 +106,38 @@ function isSelected({ digest, annotations }: Descriptor, selector: Selector): bo
 async function importBlob({ store, emit, signal }: LayoutSession, directory: string, blob: Descriptor): Promise<void> {
   if (store.content.size(blob.digest) === blob.size) return;
   const progress = transferProgress(emit, { action: 'pull', id: blob.digest, total: blob.size });
-  const file = await openBlob(directory, blob);
+  const file = createReadStream('', { fd: openBlob(directory, blob), highWaterMark: 1 << 20 });
   try {
     await using ingest = await store.content.ingest({ size: blob.size });
-    for await (const chunk of file.createReadStream({ autoClose: false, highWaterMark: 1 << 20 })) {
+    for await (const chunk of file) {
       signal.throwIfAborted();
       await ingest.write(chunk as Buffer);
       progress.add((chunk as Buffer).length);
     }
     await ingest.commit({ digest: blob.digest, size: blob.size });
   } finally {
-    await file.close();
+    file.destroy();
   }
   progress.end('done');
 }
 
-async function openBlob(directory: string, { digest }: Descriptor): Promise<FileHandle> {
+/** No link on the way: a layout is itself, whatever lies beside it. */
+function openBlob(directory: string, { digest }: Descriptor): number {
+  const root = openDirectory(fromText(directory));
   try {
-    const file = await open(path.join(directory, 'blobs', 'sha256', hexOf(digest)), READ);
-    if ((await file.stat()).isFile()) return file;
-    await file.close();
+    const fd = openBeneath(root, `blobs/sha256/${hexOf(digest)}` as ByteString, READ);
+    if (fstatSync(fd).isFile()) return fd;
+    closeSync(fd);
     return invalid(`OCI layout ${directory}`, `its blob ${digest} is no file`);
-  } catch (error) {
-    if (error instanceof TsbuildError) throw error;
-    const { code } = error as NodeJS.ErrnoException;
-    throw new TsbuildError(
-      'IMAGE_INVALID',
-      `Cannot use the OCI layout ${directory}: its blob ${digest} cannot be read (${code ?? 'unknown'})`,
-      {
-        cause: error,
-      },
-    );
+  } catch (cause) {
+    if (cause instanceof SyscallError)
+      throw new TsbuildError(
+        'IMAGE_INVALID',
+        `Cannot use the OCI layout ${directory}: its blob ${digest} cannot be read (${cause.errno})`,
+        { cause },
+      );
+    throw cause;
+  } finally {
+    closeSync(root);
   }
 }

@@ -71,7 +71,7 @@ FROM constructor\nCOPY --from=constructor /etc/passwd /copy\n`;
     await refused('FROM busybox\nCOPY --from=__proto__ /etc /\n', /REFERENCE_INVALID/);
   });
 
-  test('control characters are shown in words or not at all', async () => {
+  test('G10 control characters are shown in words or not at all', async () => {
     const evil = '\u001b[2J\u009b2J\u001b]0;title\u0007\u202e';
     for (const dockerfile of [
       `FROM bus${evil}ybox\n`,
@@ -192,7 +192,7 @@ describe('hostile images', () => {
     assert.deepEqual(stdout.trim().split('\n').sort(), ['A=B=C', 'HOME=/root', 'PATH=/bin', '__proto__=1']);
   });
 
-  test('working directories are cleaned and made inside the root', async () => {
+  test('G7 working directories are cleaned and made inside the root', async () => {
     const outside = path.join(world.directory, 'made');
     for (const [WorkingDir, expected] of [
       [`/../../..${outside}`, outside],
@@ -255,7 +255,7 @@ describe('hostile images', () => {
     assert.ok(used() - before < 4096, `${used() - before} KiB more`);
   });
 
-  test('ONBUILD triggers of a base that are none end with the reason, and COPY --from does not run them', async () => {
+  test('G9 ONBUILD triggers of a base that are none end with the reason, and COPY --from does not run them', async () => {
     const name = registry.image('onbuild', { config: { OnBuild: ['ONBUILD RUN echo \u001b[2J'], Env: ['PATH=/bin'] } });
     await refused(`FROM ${name}\n`, /DOCKERFILE_SYNTAX.*trigger.*ONBUILD cannot be a trigger/);
     const { code, stderr } = await build(`FROM busybox\nCOPY --from=${name} /etc/passwd /x\n`);

@@ -117,7 +117,7 @@ describe('memory', () => {
 });
 
 describe('processes, CPUs and shared memory', () => {
-  test('a fork bomb ends at its limit of processes (F9)', async () => {
+  test('F9 a fork bomb ends at its limit of processes', async () => {
     const message = await failing(['--pids-limit', '20'], {
       run: 'b() { b | b & }; b; for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21; do sleep 1 & done; wait',
     });

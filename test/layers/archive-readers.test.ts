@@ -73,7 +73,7 @@ function clean(name: string): string {
     .join('/');
 }
 
-test('GNU tar and Python read what we read, of every archive that we accept', async (t) => {
+test('F1 GNU tar and Python read what we read, of every archive that we accept', async (t) => {
   let accepted = 0;
   for (let seed = 0; seed < MUTANTS; seed++) {
     const archive = mutantArchive(seed, '/outside');

@@ -101,7 +101,7 @@ const BOMBS: Record<string, () => readonly [Buffer, RegExp]> = {
   'a sparse map': () => [Buffer.concat([pax({ 'GNU.sparse.map': '0,1,'.repeat(100_000) }), block(), END]), /not supported/],
 };
 
-test('there are at least thirty bombs', () => {
+test('F3 F4 there are at least thirty bombs', () => {
   assert.ok(Object.keys(BOMBS).length >= 30, String(Object.keys(BOMBS).length));
 });
 

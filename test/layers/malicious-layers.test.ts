@@ -14,7 +14,7 @@ function check({ unpacked, refused }: { unpacked: number; refused: number }): vo
   assert.ok(LAYERS >= 7000 && unpacked > LAYERS / 10 && refused > LAYERS / 10, JSON.stringify({ unpacked, refused }));
 }
 
-test('no malicious layer changes anything outside its root', async (t) => {
+test('E1 E12 no malicious layer changes anything outside its root', async (t) => {
   const outcomes = await countOutcomes();
   check(outcomes);
   t.diagnostic(JSON.stringify(outcomes));

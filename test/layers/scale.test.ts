@@ -37,7 +37,7 @@ test('a tree 1000 directories deep, far beyond PATH_MAX, survives diff, archive 
   for (const name of snapshots.names()) snapshots.remove(name);
 });
 
-test('100,000 names of one inode and 100,000 links stay in flat memory', async () => {
+test('F10 100,000 names of one inode and 100,000 links stay in flat memory', async () => {
   const snapshots = temporarySnapshotter();
   const active = snapshots.prepare(undefined);
   const node = { mode: 0o644, uid: 0, gid: 0, size: 0, mtimeNs: 0n, ctimeNs: 0n };

@@ -53,7 +53,7 @@ test('parseManifestDocument() refuses documents that could be two things', () =>
   for (const [value, mediaType] of both) assert.throws(() => parse(value, mediaType), isInvalid, JSON.stringify(value));
 });
 
-test('parseManifestDocument() refuses what is malformed or hostile', () => {
+test('F6 parseManifestDocument() refuses what is malformed or hostile', () => {
   const digests = [
     '',
     'x',

@@ -5,7 +5,7 @@ import { random } from './_random.ts';
 
 const COUNT = 3000;
 
-test(`parseDockerfile, lintDockerfile and planBuild throw only errors for users, placed inside the text, for ${COUNT} mutated Dockerfiles`, (t) => {
+test(`F7 F8 parseDockerfile, lintDockerfile and planBuild throw only errors for users, placed inside the text, for ${COUNT} mutated Dockerfiles`, (t) => {
   const seed = Number(process.env['TSBUILD_FUZZ_SEED'] ?? Date.now() % 1_000_000);
   t.diagnostic(`seed ${seed}`);
   const from = random(seed);

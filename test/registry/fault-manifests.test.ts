@@ -93,7 +93,7 @@ describe('manifests that lie', () => {
     ['a manifest', 200],
     ['an error', 500],
   ] as const) {
-    test(`resolve() bounds an endless body of ${name}`, async () => {
+    test(`F5 resolve() bounds an endless body of ${name}`, async () => {
       await using client = openTestClient();
       proxy.break({ path: /manifests/, times: 99, fault: { kind: 'answer', status, body: endless } });
       const start = Date.now();

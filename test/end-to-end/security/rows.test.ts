@@ -5,11 +5,11 @@ import { test } from 'node:test';
 import { filesBelow } from '../../_sources.ts';
 
 /** How many rows each group of attacks has, and the faults of processes, which have gaps. */
-const GROUPS = { A: 16, B: 12, C: 9, L: 9, M: 6, N: 14 } as const;
+const GROUPS = { A: 16, B: 12, C: 9, E: 12, F: 10, G: 12, L: 9, M: 6, N: 14 } as const;
 const FAULTS = ['X2', 'X3', 'X9', 'X10', 'X11', 'X12'];
 const TITLE = /\b(?:test|it|describe)\(\s*['"`]((?:[A-Z]\d+ )+)/g;
 
-test('every row of the groups A, B, C, L, M, N and of the faults of processes has a test of its name', () => {
+test('every row of the groups A, B, C, E, F, G, L, M, N and of the faults of processes has a test of its name', () => {
   const titles = filesBelow('test')
     .filter((file) => file.endsWith('.test.ts'))
     .flatMap((file) => [...readFileSync(file, 'utf8').matchAll(TITLE)].flatMap(([, names = '']) => names.trim().split(' ')));

@@ -12,6 +12,10 @@ export type Fault =
     }
   /** Resets the connection after so many bytes of the request's body; 0 = at once. */
   | { readonly kind: 'cut-request'; readonly bytes: number }
+  /** The same, when these bytes have gone on to the registry; `end` closes cleanly. */
+  | { readonly kind: 'cut-upload'; readonly bytes: number; readonly end?: 'reset' | 'close' }
+  /** Resets the connection when the registry has answered. */
+  | { readonly kind: 'lose-answer' }
   /** Resets the connection after so many bytes of the answer's body. */
   | { readonly kind: 'cut-response'; readonly bytes: number }
   /** Ends the answer cleanly, without Content-Length, after so many bytes. */
@@ -31,8 +35,11 @@ export type Fault =
 type Headers = Record<string, string | string[]>;
 
 export interface FaultRule {
+  /** One, or several with `|` between. */
   readonly method?: string;
   readonly path?: RegExp;
+  /** Only requests that bring bytes. */
+  readonly body?: true;
   /** How often; default once. */
   readonly times?: number;
   readonly fault: Fault;
@@ -88,8 +95,9 @@ export async function startFaultProxy(targetPort?: number): Promise<FaultProxy> 
   };
 }
 
-function matches({ method, path }: FaultRule, seen: SeenRequest): boolean {
-  return (method === undefined || method === seen.method) && (path === undefined || path.test(seen.path));
+function matches({ method, path, body }: FaultRule, seen: SeenRequest): boolean {
+  if (body === true && Number(seen.headers['content-length'] ?? 0) === 0) return false;
+  return (method === undefined || method.split('|').includes(seen.method)) && (path === undefined || path.test(seen.path));
 }
 
 interface Exchange {
@@ -106,6 +114,12 @@ function handle(fault: Fault, exchange: Exchange): void {
       return;
     case 'cut-request':
       cutRequest(fault.bytes, request);
+      return;
+    case 'cut-upload':
+      cutUpload(fault, exchange);
+      return;
+    case 'lose-answer':
+      forward(exchange, () => request.socket.resetAndDestroy());
       return;
     case 'stall':
       if (fault.bytes < 0) request.resume();
@@ -157,6 +171,41 @@ function cutRequest(bytes: number, request: IncomingMessage): void {
     if (seen >= bytes) cut();
   });
   request.on('end', cut);
+}
+
+function cutUpload({ bytes, end = 'reset' }: Extract<Fault, { kind: 'cut-upload' }>, { request, targetPort }: Exchange): void {
+  const { method, url: path, headers } = request;
+  const outgoing = httpRequest({ host: '127.0.0.1', port: targetPort, method, path, headers, agent: false });
+  outgoing.on('error', () => {});
+  let left = bytes;
+  // What is read counts as sent: so nothing is read that does not go on.
+  request.pause();
+  const cut = (): undefined => {
+    request.pause();
+    outgoing.flushHeaders();
+    // The registry sees the end of what came, and then its client.
+    outgoing.socket?.end();
+    setTimeout(() => {
+      if (end === 'reset') request.socket.resetAndDestroy();
+      else request.socket.destroy();
+      outgoing.destroy();
+    }, 5);
+  };
+  outgoing.once('socket', (socket) => {
+    const begin = (): undefined => {
+      if (left === 0) return cut();
+      request.on('data', (chunk: Buffer) => {
+        const part = chunk.subarray(0, left);
+        left -= part.length;
+        if (left === 0) request.pause();
+        outgoing.write(part, () => left === 0 && cut());
+      });
+      request.resume();
+      return undefined;
+    };
+    if (socket.connecting) socket.once('connect', begin);
+    else begin();
+  });
 }
 
 function forward({ request, response, targetPort }: Exchange, deliver: (from: IncomingMessage) => void): void {

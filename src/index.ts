@@ -84,5 +84,5 @@ export type { LintWarning } from './parser/lint/lint-dockerfile.ts';
 export type { Isolation } from './sandbox/chroot-isolation.ts';
 export type { DnsSettings } from './sandbox/network/dns-settings.ts';
 export type { ResourceLimits } from './sandbox/resource-limits.ts';
-export type { CommonOptions, UserNamespaceChoice } from './session.ts';
+export type { CommonOptions, Retries, UserNamespaceChoice } from './session.ts';
 export type { SnapshotterChoice } from './snapshots/working-trees.ts';

@@ -6,6 +6,7 @@ import { TsbuildError } from './errors.ts';
 import type { Emit } from './events.ts';
 import { type Platform, platformOf } from './oci/platform.ts';
 import { openRegistryClient, type RegistryClient } from './registry/registry-client.ts';
+import type { RetryOptions } from './registry/retry.ts';
 import { removeDeadCgroups } from './sandbox/cgroup/cgroup-records.ts';
 import { type CgroupMaker, openCgroups } from './sandbox/cgroup/step-cgroup.ts';
 import { hostFacts } from './sandbox/host-facts.ts';
@@ -27,6 +28,15 @@ export interface CommonOptions {
   readonly snapshotter?: SnapshotterChoice | undefined;
   /** Whose root the root of steps is; of no account without root, where it is the user's anyway. By default `$TSBUILD_USERNS`, else `host`. */
   readonly userns?: UserNamespaceChoice | undefined;
+  /** What happens after a request to a registry that failed. */
+  readonly retries?: Retries | undefined;
+}
+
+export interface Retries {
+  /** How often it is sent again: by default 4 times, less often where that is little use; as said, where it is said. What a registry refuses for good is not. */
+  readonly count?: number | undefined;
+  /** The first wait in milliseconds, which doubles each time; by default 1000. A registry that asks for a wait gets it, up to a minute. */
+  readonly delayMs?: number | undefined;
 }
 
 /** `auto`: steps are root of ids that nobody of the machine has. `host`: root of a step is the machine's, as is tsbuild. */
@@ -37,6 +47,8 @@ export interface Session extends AsyncDisposable {
   readonly snapshots: Snapshotter;
   readonly cache: BuildCache;
   readonly registry: RegistryClient;
+  /** For clients of the caller's own. */
+  readonly retry: RetryOptions;
   networks(): NetworkPool;
   cgroups(): CgroupMaker;
   /** The user namespace of all steps, where their ids are mapped. Throws PRIVILEGE. */
@@ -57,7 +69,8 @@ export async function openSession(options: CommonOptions): Promise<Session> {
   const cgroups = lazy(() => openCgroups(cgroupRecords));
   const snapshots = lazy(() => openSnapshotter(store.root));
   const cache = lazy(() => openBuildCache(store.root));
-  const registry = lazy(() => openRegistryClient({ signal }));
+  const retry = retryOptions(options.retries);
+  const registry = lazy(() => openRegistryClient({ signal, retry }));
   let working: Promise<'overlay' | 'copy'> | undefined;
   const openPool = hostFacts().userNamespace === 'own' ? openUserNetworkPool : openNetworkPool;
   const mapped = choiceOf(options.userns) === 'auto' && hostFacts().userNamespace === 'initial';
@@ -74,6 +87,7 @@ export async function openSession(options: CommonOptions): Promise<Session> {
     get registry() {
       return registry.open();
     },
+    retry,
     networks: networks.open,
     cgroups: cgroups.open,
     userNamespace: () => (mapped ? userNamespace.open() : undefined),
@@ -95,6 +109,10 @@ export async function openSession(options: CommonOptions): Promise<Session> {
       }
     },
   };
+}
+
+function retryOptions({ count, delayMs }: Retries = {}): RetryOptions {
+  return { ...(count === undefined ? {} : { attempts: count + 1, insists: true }), ...(delayMs === undefined ? {} : { baseMs: delayMs }) };
 }
 
 /** Throws USAGE where the environment says something else. */

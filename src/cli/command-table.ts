@@ -5,6 +5,7 @@ import { PROGRESS_MODES, type ProgressMode } from '../progress/renderer.ts';
 import { type ContainerFlags, containerCommands } from './container-commands.ts';
 import { type DnsFlags, dnsFlags } from './dns-flags.ts';
 import { type ResourceFlags, resourceFlags } from './resource-flags.ts';
+import { RETRY_FLAGS } from './retry-flags.ts';
 import type { Terminal } from './terminal.ts';
 
 export interface Invocation {
@@ -50,6 +51,8 @@ export interface Flags extends ResourceFlags, DnsFlags, ContainerFlags {
   readonly isolation?: Isolation;
   readonly timeout?: string;
   readonly stepTimeout?: string;
+  readonly retry?: string;
+  readonly retryDelay?: string;
   readonly all?: boolean;
   /** A list for build, one for save. */
   readonly output?: string | readonly string[];
@@ -154,6 +157,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: '--step-timeout <time>', description: 'most time for each RUN, such as 90s' },
       ...resourceFlags('every RUN'),
       { flags: '--resource <name=value,...>', description: 'the same limits by the names of buildx', kind: 'repeatable' },
+      ...RETRY_FLAGS,
       ...PROGRESS,
     ],
     load: () => import('./commands/build.ts'),
@@ -190,11 +194,15 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     ...{ name: 'pull', summary: 'fetch an image from a registry', operands: '<image>' },
-    flags: [{ flags: '--platform <platform>', description: 'fetch it for this platform, such as linux/arm64' }, ...PROGRESS],
+    flags: [
+      { flags: '--platform <platform>', description: 'fetch it for this platform, such as linux/arm64' },
+      ...RETRY_FLAGS,
+      ...PROGRESS,
+    ],
     load: () => import('./commands/pull.ts'),
   },
   {
-    ...{ name: 'push', summary: 'send an image to its registry', operands: '<image>', flags: PROGRESS },
+    ...{ name: 'push', summary: 'send an image to its registry', operands: '<image>', flags: [...RETRY_FLAGS, ...PROGRESS] },
     load: () => import('./commands/push.ts'),
   },
   {

@@ -4,13 +4,15 @@ import type { CommonOptions } from '../index.ts';
 import { openRenderer } from '../progress/renderer.ts';
 import type { Flags } from './command-table.ts';
 import { firstError, ReportedError } from './exit-code.ts';
+import { retriesOf } from './retry-flags.ts';
 import type { Terminal } from './terminal.ts';
 
 /** `work` gets what every function of the library takes. An error has been shown when this rejects with a ReportedError. */
 export async function withProgress<T>(terminal: Terminal, flags: Flags, work: (options: CommonOptions) => Promise<T>): Promise<T> {
+  const retries = retriesOf(flags);
   const renderer = openRenderer(flags.quiet === true ? 'quiet' : (flags.progress ?? 'auto'), terminal.screen);
   try {
-    const result = await work({ root: flags.root, signal: terminal.signal, onEvent: (event) => renderer.event(event) });
+    const result = await work({ root: flags.root, retries, signal: terminal.signal, onEvent: (event) => renderer.event(event) });
     await renderer.end();
     return result;
   } catch (thrown) {

@@ -55,9 +55,9 @@ async function pushAll(
   descriptor: Descriptor,
   { output, names }: { output: ImageOutput; names: readonly Reference[] },
 ): Promise<void> {
-  const { signal } = session;
+  const { signal, retry } = session;
   const insecureRegistries = names.map(({ registry }) => registry);
-  const registry = output.insecure === true ? openRegistryClient({ signal, insecureRegistries }) : session.registry;
+  const registry = output.insecure === true ? openRegistryClient({ signal, retry, insecureRegistries }) : session.registry;
   try {
     for (const name of names) {
       const { digest } = descriptor;

@@ -6,6 +6,7 @@ import type { ImageAnnotation } from '../images/image-format.ts';
 import type { CompressionType } from '../layers/compress.ts';
 import type { Platform } from '../oci/platform.ts';
 import type { RegistryClient } from '../registry/registry-client.ts';
+import type { RetryOptions } from '../registry/retry.ts';
 import type { Store } from '../store/open-store.ts';
 import type { FileTree } from '../tree/file-tree.ts';
 
@@ -91,6 +92,8 @@ export interface PlatformTree {
 export interface ExportSession {
   readonly store: Store;
   readonly registry: RegistryClient;
+  /** For another client. */
+  readonly retry: RetryOptions;
   readonly emit: Emit;
   readonly signal: AbortSignal;
   /** Where outputs to `-` go. */

@@ -79,8 +79,8 @@ export async function exportResult(
   { outputs, options }: { readonly outputs: readonly Output[]; readonly options: BuildOptions },
 ): Promise<OutputsResult> {
   const result = builtResult(resources, states, options);
-  const { store, registry, emit, signal } = session;
-  const image = await exportOutputs({ store, registry, emit, signal, stdout: options.stdout }, result, outputs);
+  const { store, registry, retry, emit, signal } = session;
+  const image = await exportOutputs({ store, registry, retry, emit, signal, stdout: options.stdout }, result, outputs);
   const { descriptor, imageId, size, config } = image ?? ({} as Partial<AssembledImage>);
   const names = outputs.flatMap((output) => (namesIn(output) ?? []).map((name) => fullName(output, name, descriptor)));
   return { digest: descriptor?.digest, descriptor, imageId, names: [...new Set(names)], size, config };

@@ -90,7 +90,7 @@ function connect(options: RegistryClientOptions): { requester: BlobOptions['requ
   const dockerConfigDir = options.dockerConfigDir ?? defaultDockerConfigDir();
   const authorizer = openAuthorizer({
     findCredential: (registry) => findCredential(registry, dockerConfigDir),
-    fetchToken: tokenFetcher({ transport, now: policy.now, userAgent }),
+    fetchToken: tokenFetcher({ transport, policy, signal, userAgent }),
     now: policy.now,
   });
   const endpoint = (registry: string) => endpointOf(registry, insecureRegistries);

@@ -4,7 +4,7 @@ import { parseChallenges } from './challenge.ts';
 import { type Endpoint, redirectTarget } from './endpoint.ts';
 import { type DocumentLimits, readDocument } from './read-document.ts';
 import { errorNameOf, failedRequest, parseErrorBody, RegistryError } from './registry-error.ts';
-import { attemptsOfStatus, parseRetryAfter, type RetryPolicy, withRetries } from './retry.ts';
+import { attemptsOfStatus, parseRetryAfter, type RetryPolicy, takeTurn, withRetries } from './retry.ts';
 import type { HttpRequest, HttpResponse, Transport } from './transport.ts';
 
 export interface RegistryRequest {
@@ -106,7 +106,9 @@ async function follow(options: RequesterOptions, endpoint: Endpoint, { request, 
   let trusted = url.origin === endpoint.origin;
   for (let hops = 0; ; hops += 1) {
     const sent = httpRequest(options, request, { url, authorization: trusted ? authorization : undefined });
+    await takeTurn(options.policy, options.signal, url);
     const response = await options.transport.send(sent, endpoint);
+    if (response.status !== 429) options.policy.pace.taken(url.origin);
     if (!REDIRECTS.has(response.status) || request.accept.includes(response.status)) return response;
     response.discard();
     if (hops === REDIRECTS_MAX) throw redirectError(sent, `more than ${REDIRECTS_MAX} redirects`);

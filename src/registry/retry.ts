@@ -1,11 +1,14 @@
 /** When a request is sent again, and after how long. Source: RFC 9110 "Retry-After". */
 import { setTimeout as sleepFor } from 'node:timers/promises';
 import { interruption } from './interruption.ts';
+import { openPace, type Pace } from './pace.ts';
 import { RegistryError } from './registry-error.ts';
 
 export interface RetryOptions {
   /** Requests in all, the first included. */
   readonly attempts?: number;
+  /** So often even where we would sooner give up, such as a port that refuses. */
+  readonly insists?: boolean;
   /** First wait; each further one is twice as long, less up to a quarter by chance. */
   readonly baseMs?: number;
   /** Longest wait that a registry may ask for. */
@@ -17,11 +20,12 @@ export interface RetryOptions {
   readonly now?: () => number;
 }
 
-export type RetryPolicy = Required<RetryOptions>;
+export type RetryPolicy = Required<RetryOptions> & { readonly pace: Pace };
 
 export function retryPolicy(options: RetryOptions = {}): RetryPolicy {
-  return {
+  const policy: Required<RetryOptions> = {
     attempts: 5,
+    insists: false,
     baseMs: 1000,
     retryAfterMaxMs: 60_000,
     sleep: (ms, signal) => sleepFor(ms, undefined, { signal }),
@@ -29,6 +33,7 @@ export function retryPolicy(options: RetryOptions = {}): RetryPolicy {
     now: Date.now,
     ...options,
   };
+  return { ...policy, pace: openPace({ sleep: policy.sleep, now: policy.now, distanceMs: policy.baseMs }) };
 }
 
 /** Statuses that may go away by themselves. */
@@ -74,7 +79,8 @@ export async function withRetries<T>(policy: RetryPolicy, signal: AbortSignal, a
 
 /** Whether `error`, the outcome of request number `count`, allows another one. */
 export function mayRetry(policy: RetryPolicy, error: unknown, count: number): error is RegistryError {
-  return error instanceof RegistryError && count < Math.min(policy.attempts, error.attemptsMax);
+  if (!(error instanceof RegistryError) || error.attemptsMax === 1) return false;
+  return count < (policy.insists ? policy.attempts : Math.min(policy.attempts, error.attemptsMax));
 }
 
 export interface FailedAttempt {
@@ -83,15 +89,29 @@ export interface FailedAttempt {
   readonly error: RegistryError;
 }
 
-/** Waits as long as the registry asked, else 1, 2, 4, ... times the base. */
+/** Waits as long as the registry asked, else 1, 2, 4, ... times the base. A host that has too many requests gets none from anybody meanwhile. */
 export async function backOff(policy: RetryPolicy, signal: AbortSignal, { count, error }: FailedAttempt): Promise<void> {
   const doubled = policy.baseMs * 2 ** (count - 1);
-  const wait =
-    error.retryAfterMs === undefined ? doubled * (1 - policy.random() / 4) : Math.min(error.retryAfterMs, policy.retryAfterMaxMs);
+  const wait = Math.min(error.retryAfterMs ?? doubled * (1 - policy.random() / 4), policy.retryAfterMaxMs);
+  if (isThrottled(error)) return policy.pace.hold(new URL(error.request.url).origin, wait);
+  await orInterrupted(signal, policy.sleep(wait, signal));
+}
+
+/** The registry did not look at the request: it has too many. */
+export function isThrottled({ status, retryAfterMs }: RegistryError): boolean {
+  return status === 429 || (status === 503 && retryAfterMs !== undefined);
+}
+
+/** Waits until the host of `url` may be asked. */
+export async function takeTurn({ pace }: RetryPolicy, signal: AbortSignal, url: URL): Promise<void> {
+  await orInterrupted(signal, pace.turn(url.origin, signal));
+}
+
+async function orInterrupted(signal: AbortSignal, waiting: Promise<unknown>): Promise<void> {
   try {
-    await policy.sleep(wait, signal);
-  } catch (sleepError) {
-    throw signal.aborted ? interruption(signal, 'wait for the registry') : sleepError;
+    await waiting;
+  } catch (error) {
+    throw signal.aborted ? interruption(signal, 'wait for the registry') : error;
   }
 }
 

@@ -4,7 +4,7 @@ import type { Credential } from './credentials.ts';
 import { type Endpoint, tokenRealm } from './endpoint.ts';
 import { readDocument } from './read-document.ts';
 import { errorNameOf, failedRequest, parseErrorBody, RegistryError } from './registry-error.ts';
-import { attemptsOfStatus, parseRetryAfter } from './retry.ts';
+import { attemptsOfStatus, parseRetryAfter, type RetryPolicy, takeTurn } from './retry.ts';
 import type { HttpRequest, HttpResponse, Transport } from './transport.ts';
 
 export interface Token {
@@ -43,19 +43,20 @@ export function realmOf(challenge: Challenge, endpoint: Endpoint, action: string
 
 export interface TokenSource {
   readonly transport: Transport;
-  /** Milliseconds since the epoch. */
-  readonly now: () => number;
+  readonly policy: RetryPolicy;
+  readonly signal: AbortSignal;
   readonly userAgent: string;
 }
 
 /** Tokens over `transport`, asked for once: who needs the token retries. Refusals become REGISTRY_UNAUTHORIZED. */
-export function tokenFetcher({ transport, now, userAgent }: TokenSource): FetchToken {
+export function tokenFetcher({ transport, policy, signal, userAgent }: TokenSource): FetchToken {
   return async (endpoint, realm, question) => {
     const request = tokenRequest(realm, question, userAgent);
+    await takeTurn(policy, signal, request.url);
     const response = await transport.send(request, endpoint);
     const body = (await readDocument(response, request, { maxBytes: TOKEN_BODY_MAX, deadlineMs: DEADLINE_MS })).toString('utf8');
-    if (response.status !== 200) throw tokenRefused(request, response, { body, now: now() });
-    return parseToken(request, body, now());
+    if (response.status !== 200) throw tokenRefused(request, response, { body, now: policy.now() });
+    return parseToken(request, body, policy.now());
   };
 }
 

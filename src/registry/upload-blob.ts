@@ -5,7 +5,7 @@
 import type { BlobSource } from './blob-source.ts';
 import type { BlobOptions } from './fetch-blob.ts';
 import { RegistryError } from './registry-error.ts';
-import { backOff, mayRetry } from './retry.ts';
+import { backOff, isThrottled, mayRetry } from './retry.ts';
 import { continued, startRequest, startUpload, type Upload, type UploadSession, uploadError, uploadStatus } from './upload-session.ts';
 
 export interface Sending {
@@ -53,8 +53,9 @@ export async function uploadBlob(options: BlobOptions, upload: Upload, { source,
       }
       if (resumes >= RESUMES_MAX || !(mayRetry(options.policy, error, failures) || mayRestart(error, { offset, failures }))) throw error;
       await backOff(options.policy, options.signal, { count: failures, error });
-      if (source.isSpent && (await isThere())) return;
-      started = upload.blob.size < RESUME_BYTES_MIN ? undefined : await uploadStatus(options, upload, rest.session);
+      if (isThrottled(error)) started = rest.session;
+      else if (source.isSpent && (await isThere())) return;
+      else if (upload.blob.size >= RESUME_BYTES_MIN) started = await uploadStatus(options, upload, rest.session);
       failures = started !== undefined && started.offset > offset ? 1 : failures + 1;
     }
   }

@@ -28,14 +28,16 @@ export interface Habits {
   /** No Location in the answer to the last PUT. */
   readonly silent?: boolean;
   readonly digestHeader?: false;
+  /** Rests so many milliseconds after each 256 KiB of an upload. */
+  readonly restMs?: number;
   /** On each answer. */
   readonly headers?: Readonly<Record<string, string | string[]>>;
   /** Status of redirects of blobs to another host, with a signature that is good once. */
   readonly cdn?: number;
   /** Requests in a bucket, and how many come each second: with none left, 429. */
   readonly bucket?: { readonly size: number; readonly perSecond: number; readonly retryAfter?: string };
-  /** Says 401 with this challenge to all that comes without the header. */
-  readonly auth?: { readonly challenge: string; readonly header: () => string };
+  /** Says 401 with this challenge to what it does not accept; `early`: without reading what comes, and closes. */
+  readonly auth?: { challenge: string; readonly accepts: (header: string | undefined) => boolean; readonly early?: boolean };
 }
 
 export interface SeenByRegistry {
@@ -137,8 +139,13 @@ function serve(exchange: Exchange): undefined {
   if (bucket !== undefined && !takeToken(state, bucket)) {
     return refuse(exchange, 429, 'TOOMANYREQUESTS', bucket.retryAfter === undefined ? {} : { 'retry-after': bucket.retryAfter });
   }
-  if (auth !== undefined && request.headers.authorization !== auth.header()) {
-    return refuse(exchange, 401, 'UNAUTHORIZED', { 'www-authenticate': auth.challenge });
+  if (auth?.accepts(request.headers.authorization) === false) {
+    const { response } = exchange;
+    if (auth.early === true) response.on('finish', () => setTimeout(() => request.destroy(), 2));
+    return refuse(exchange, 401, 'UNAUTHORIZED', {
+      'www-authenticate': auth.challenge,
+      ...(auth.early === true ? { connection: 'close' } : {}),
+    });
   }
   if (/^\/v2\/?$/.test(url.pathname)) return answer(exchange, 200, {}, '{}');
   const [, repository = '', kind = '', name = ''] = /^\/v2\/(.+)\/(manifests|blobs)\/(.*)$/.exec(url.pathname) ?? [];
@@ -275,7 +282,11 @@ function takeBytes(exchange: Exchange, { repository, id, upload }: Taking): unde
   request.on('data', (chunk: Buffer) => {
     upload.chunks.push(chunk);
     upload.size += chunk.length;
+    const isDue = seen.bytes >> 18 !== (seen.bytes + chunk.length) >> 18;
     seen.bytes += chunk.length;
+    if (!isDue || state.habits.restMs === undefined) return;
+    request.pause();
+    setTimeout(() => request.resume(), state.habits.restMs);
   });
   request.on('close', () => request.complete || state.habits.forgets !== true || state.uploads.delete(id));
   request.on('end', () => {
@@ -319,7 +330,7 @@ function answer(exchange: Answering, status: number, headers: Record<string, str
   const { state, request, response, seen } = exchange;
   if (seen !== undefined) seen.status = status;
   response.writeHead(status, { ...state.habits.headers, ...headers }).end(request.method === 'HEAD' ? '' : body);
-  request.resume();
+  if (status !== 401 || state.habits.auth?.early !== true) request.resume();
 }
 
 function readBody({ request }: Exchange, done: (bytes: Buffer) => void): undefined {

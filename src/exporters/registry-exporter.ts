@@ -5,6 +5,7 @@ import { forEachLimited } from '../images/for-each-limited.ts';
 import { imageSize } from '../images/image-size.ts';
 import { transferProgress } from '../images/transfer-progress.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
+import type { Digest } from '../oci/digest.ts';
 import { MANIFEST_BYTES_MAX, parseManifestDocument } from '../oci/parse-manifest.ts';
 import { formatReference, type Reference } from '../oci/reference.ts';
 import type { RegistryClient } from '../registry/registry-client.ts';
@@ -36,30 +37,53 @@ export async function pushImage(session: PushSession, descriptor: Descriptor, re
   const { registry, repository, tag } = reference;
   // Where both are given, the tag is what the registry is to learn.
   const target: Reference = { registry, repository, ...(tag === undefined ? { digest: descriptor.digest } : { tag }) };
-  await pushDocument(session, descriptor, { reference: target, depth: 0 });
+  const parts = await collectParts(session, descriptor, { parts: { layers: [], configs: [], documents: [], seen: new Set() }, depth: 0 });
+  const push = async (): Promise<void> => {
+    await pushBlobs(session, target, [...parts.layers, ...parts.configs]);
+    for (const document of parts.documents)
+      await putDocument(session, document, document === descriptor ? target : byDigest(target, document));
+  };
+  await push().catch((error: unknown) => (isBlobMissing(error) ? push() : Promise.reject(error)));
   const size = imageSize(session.store, descriptor);
   session.emit({ kind: 'image', action: 'pushed', digest: descriptor.digest, names: [formatReference(target)], size });
 }
 
-async function pushDocument(session: PushSession, descriptor: Descriptor, to: { reference: Reference; depth: number }): Promise<void> {
-  const bytes = await session.store.content.read(descriptor.digest, { maxBytes: MANIFEST_BYTES_MAX });
-  const document = parseManifestDocument(bytes, descriptor.mediaType, `manifest ${descriptor.digest}`);
+interface Parts {
+  readonly layers: Descriptor[];
+  readonly configs: Descriptor[];
+  /** What is named before what names it. */
+  readonly documents: Descriptor[];
+  readonly seen: Set<Digest>;
+}
+
+/** Each document is looked at once, however many indexes name it. */
+async function collectParts(
+  session: PushSession,
+  descriptor: Descriptor,
+  { parts, depth }: { parts: Parts; depth: number },
+): Promise<Parts> {
+  if (parts.seen.has(descriptor.digest)) return parts;
+  parts.seen.add(descriptor.digest);
+  const document = parseManifestDocument(await readDocument(session, descriptor), descriptor.mediaType, `manifest ${descriptor.digest}`);
   if (document.kind === 'manifest') {
-    const push = async (): Promise<void> => {
-      await pushBlobs(session, to.reference, document.manifest.layers);
-      await pushBlobs(session, to.reference, [document.manifest.config]);
-      await putDocument(session, { descriptor, bytes }, to.reference);
-    };
-    return push().catch((error: unknown) => (isBlobMissing(error) ? push() : Promise.reject(error)));
+    parts.layers.push(...document.manifest.layers);
+    parts.configs.push(document.manifest.config);
+  } else {
+    if (depth >= INDEX_DEPTH_MAX) {
+      throw new TsbuildError('IMAGE_INVALID', `Cannot push ${descriptor.digest}: indexes nest deeper than ${INDEX_DEPTH_MAX}`);
+    }
+    for (const child of document.index.manifests) await collectParts(session, child, { parts, depth: depth + 1 });
   }
-  if (to.depth >= INDEX_DEPTH_MAX) {
-    throw new TsbuildError('IMAGE_INVALID', `Cannot push ${descriptor.digest}: indexes nest deeper than ${INDEX_DEPTH_MAX}`);
-  }
-  const { registry, repository } = to.reference;
-  for (const child of new Map(document.index.manifests.map((item) => [item.digest, item])).values()) {
-    await pushDocument(session, child, { reference: { registry, repository, digest: child.digest }, depth: to.depth + 1 });
-  }
-  await putDocument(session, { descriptor, bytes }, to.reference);
+  parts.documents.push(descriptor);
+  return parts;
+}
+
+async function readDocument({ store }: PushSession, { digest }: Descriptor): Promise<Buffer> {
+  return await store.content.read(digest, { maxBytes: MANIFEST_BYTES_MAX });
+}
+
+function byDigest({ registry, repository }: Reference, { digest }: Descriptor): Reference {
+  return { registry, repository, digest };
 }
 
 /** A client that was told this does not believe the registry's "I have it" a second time. */
@@ -67,10 +91,10 @@ function isBlobMissing(error: unknown): boolean {
   return error instanceof RegistryError && error.codes.some((code) => BLOB_MISSING.has(code));
 }
 
-async function putDocument(session: PushSession, document: { descriptor: Descriptor; bytes: Buffer }, reference: Reference): Promise<void> {
+async function putDocument(session: PushSession, document: Descriptor, reference: Reference): Promise<void> {
   session.signal.throwIfAborted();
-  const { digest: expected, mediaType } = document.descriptor;
-  const found = await session.registry.pushManifest(reference, document.bytes, mediaType);
+  const { digest: expected, mediaType } = document;
+  const found = await session.registry.pushManifest(reference, await readDocument(session, document), mediaType);
   if (found === expected) return;
   throw new TsbuildError('DIGEST_MISMATCH', `Cannot push manifest to ${formatReference(reference)}: expected ${expected}, found ${found}`);
 }

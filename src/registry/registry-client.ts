@@ -4,6 +4,7 @@ import type { Digest } from '../oci/digest.ts';
 import type { Platform } from '../oci/platform.ts';
 import type { Reference } from '../oci/reference.ts';
 import { openAuthorizer } from './authorizer.ts';
+import { openBlobPushes } from './blob-pushes.ts';
 import type { OpenBlob } from './blob-source.ts';
 import { defaultDockerConfigDir, findCredential } from './credentials.ts';
 import { endpointOf } from './endpoint.ts';
@@ -26,7 +27,10 @@ export interface RegistryClient {
   /** The verified bytes of a blob; what came before an error is not verified. */
   fetchBlob(reference: Reference, blob: Descriptor): AsyncIterable<Buffer>;
   hasBlob(reference: Reference, blob: Descriptor): Promise<boolean>;
-  /** Makes the repository have the blob. `mountFrom`: repositories of the same registry that may have it. `open` is called once for each try. */
+  /**
+   * Makes the repository have the blob; what this client has brought there before is not asked for again. `mountFrom`: repositories
+   * of the same registry that may have it. `open` is called for each try.
+   */
   pushBlob(reference: Reference, blob: Descriptor, open: OpenBlob, mountFrom: readonly string[]): Promise<'pushed' | 'exists' | 'mounted'>;
   /**
    * Puts a manifest under the reference's tag, or its digest. After MANIFEST_BLOB_UNKNOWN this client no longer believes the
@@ -62,19 +66,23 @@ export function openRegistryClient(options: RegistryClientOptions): RegistryClie
   const { requester, blobs, close } = connect(options);
   /** Repositories whose registry said that it has a blob and did not. */
   const distrusted = new Set<string>();
+  const pushes = openBlobPushes(async (repository, { blob, open, mountFrom }) => {
+    if (distrusted.has(repositoryName(repository))) return await sendBlob(blobs, repository, { blob, open, mountFrom: [] });
+    return (await hasBlob(blobs, repository, blob)) ? 'exists' : await sendBlob(blobs, repository, { blob, open, mountFrom });
+  });
   return {
     resolve: (reference, platform) => resolveManifest(requester, reference, platform),
     fetchBlob: (reference, blob) => fetchBlob(blobs, reference, blob),
     hasBlob: (reference, blob) => hasBlob(blobs, reference, blob),
-    async pushBlob(reference, blob, open, mountFrom) {
-      if (distrusted.has(repositoryName(reference))) return sendBlob(blobs, reference, { blob, open, mountFrom: [] });
-      return (await hasBlob(blobs, reference, blob)) ? 'exists' : sendBlob(blobs, reference, { blob, open, mountFrom });
-    },
+    pushBlob: (reference, blob, open, mountFrom) => pushes.push(reference, { blob, open, mountFrom }),
     async pushManifest(reference, bytes, mediaType) {
       try {
         return await putManifest(requester, reference, { bytes, mediaType });
       } catch (error) {
-        if (error instanceof RegistryError && error.codes.some((code) => BLOB_MISSING.has(code))) distrusted.add(repositoryName(reference));
+        if (error instanceof RegistryError && error.codes.some((code) => BLOB_MISSING.has(code))) {
+          distrusted.add(repositoryName(reference));
+          pushes.forget(reference);
+        }
         throw error;
       }
     },

@@ -8,6 +8,9 @@ import { makeBusyboxRootfs } from '../test/end-to-end/_world.ts';
 export interface Bench extends Disposable {
   readonly directory: string;
   context(files: Readonly<Record<string, string>>): string;
+  /** tsbuild with these arguments, for who starts it by himself, in this environment. */
+  command(args: readonly string[]): readonly string[];
+  readonly env: NodeJS.ProcessEnv;
   /** Runs tsbuild to its end; throws with its messages where it fails. */
   tsbuild(args: readonly string[]): Timed;
 }
@@ -45,6 +48,8 @@ export function openBench(): Bench {
   tsbuild(['import', rootfs, 'busybox:latest']);
   return {
     directory,
+    env,
+    command: (args) => [process.execPath, BIN, ...args],
     tsbuild,
     context(files) {
       const context = path.join(directory, `context-${contexts++}`);
@@ -71,4 +76,16 @@ export function runDurations(stderr: string): number[] {
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[sorted.length >> 1] ?? Number.NaN;
+}
+
+/** The words of a variable's command; says so where it is not set. */
+export function commandFrom(variable: string, name: string): string[] | undefined {
+  const command = words(process.env[variable]);
+  if (command.length > 0) return command;
+  console.log(`${name} is not compared: ${variable} names no command`);
+  return undefined;
+}
+
+export function words(text = ''): string[] {
+  return text.split(' ').filter((word) => word !== '');
 }

@@ -8,6 +8,7 @@ import { parse } from './parse.ts';
 import { peers } from './peers.ts';
 import { runtimes } from './runtimes.ts';
 import { stepOwners } from './step-owners.ts';
+import { transfer } from './transfer.ts';
 import { trivialRun } from './trivial-run.ts';
 
 const WORKLOADS = new Map<string, (bench: Bench) => Figure[] | Promise<Figure[]>>([
@@ -20,6 +21,7 @@ const WORKLOADS = new Map<string, (bench: Bench) => Figure[] | Promise<Figure[]>
   ['many-files', manyFiles],
   ['parse', parse],
   ['peers', peers],
+  ['transfer', transfer],
 ]);
 
 for (const name of process.argv.length > 2 ? process.argv.slice(2) : WORKLOADS.keys()) {

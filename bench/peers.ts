@@ -4,7 +4,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
-import { type Bench, type Figure, median } from './_workload.ts';
+import { type Bench, commandFrom, type Figure, median, words } from './_workload.ts';
 
 interface Peer {
   readonly name: string;
@@ -95,18 +95,6 @@ function buildah(): Peer | undefined {
     build: (cache, context) =>
       timed([...command, 'build', '--layers', ...options, ...noCache(cache), '-t', 'tsbuild-bench:1', context]).wallMs,
   };
-}
-
-/** The words of a variable's command; says so where it is not set. */
-function commandFrom(variable: string, name: string): string[] | undefined {
-  const command = words(process.env[variable]);
-  if (command.length > 0) return command;
-  console.log(`${name} is not compared: ${variable} names no command`);
-  return undefined;
-}
-
-function words(text = ''): string[] {
-  return text.split(' ').filter((word) => word !== '');
 }
 
 function noCache(cache: 'use' | 'ignore'): string[] {

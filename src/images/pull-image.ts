@@ -78,7 +78,8 @@ async function fetchBlob({ store, registry, emit, signal }: PullSession, referen
   const progress = transferProgress(emit, { action: 'pull', id: blob.digest, total: blob.size });
   if (store.content.size(blob.digest) === blob.size) return progress.end('exists');
   await using ingest = await store.content.ingest({ size: blob.size });
-  for await (const chunk of registry.fetchBlob(reference, blob)) {
+  // The ingest checks the digest before the blob gets its name.
+  for await (const chunk of registry.fetchBlob(reference, blob, 'by-caller')) {
     signal.throwIfAborted();
     await ingest.write(chunk);
     progress.add(chunk.length);

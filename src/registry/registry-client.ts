@@ -8,7 +8,7 @@ import { openBlobPushes } from './blob-pushes.ts';
 import type { OpenBlob } from './blob-source.ts';
 import { defaultDockerConfigDir, findCredential } from './credentials.ts';
 import { endpointOf } from './endpoint.ts';
-import { type BlobOptions, fetchBlob } from './fetch-blob.ts';
+import { type BlobOptions, type DigestCheck, fetchBlob } from './fetch-blob.ts';
 import { hasBlob, sendBlob } from './push-blob.ts';
 import { putManifest } from './push-manifest.ts';
 import { RegistryError } from './registry-error.ts';
@@ -24,8 +24,8 @@ import { openTransport } from './transport.ts';
 export interface RegistryClient {
   /** The manifest that the reference names, of `platform` where it is an index. Resolve a tag once in a build, then pull by digest. */
   resolve(reference: Reference, platform: Platform): Promise<ResolvedManifest>;
-  /** The verified bytes of a blob; what came before an error is not verified. */
-  fetchBlob(reference: Reference, blob: Descriptor): AsyncIterable<Buffer>;
+  /** The verified bytes of a blob, as many as it has; what came before an error is not verified, nor is anything where the caller checks the digest. */
+  fetchBlob(reference: Reference, blob: Descriptor, check?: DigestCheck): AsyncIterable<Buffer>;
   hasBlob(reference: Reference, blob: Descriptor): Promise<boolean>;
   /**
    * Makes the repository have the blob; what this client has brought there before is not asked for again. `mountFrom`: repositories
@@ -72,7 +72,7 @@ export function openRegistryClient(options: RegistryClientOptions): RegistryClie
   });
   return {
     resolve: (reference, platform) => resolveManifest(requester, reference, platform),
-    fetchBlob: (reference, blob) => fetchBlob(blobs, reference, blob),
+    fetchBlob: (reference, blob, check) => fetchBlob(blobs, reference, { blob, check }),
     hasBlob: (reference, blob) => hasBlob(blobs, reference, blob),
     pushBlob: (reference, blob, open, mountFrom) => pushes.push(reference, { blob, open, mountFrom }),
     async pushManifest(reference, bytes, mediaType) {

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { rename, rm } from 'node:fs/promises';
 import { TsbuildError } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
+import { gatherWrites } from './gathered-writes.ts';
 import { orNoSpace } from './no-space.ts';
 import type { ScratchDirectory, ScratchFile } from './scratch-directory.ts';
 
@@ -28,6 +29,7 @@ export interface IngestOptions {
 export async function openIngest(options: IngestOptions): Promise<Ingest> {
   const { scratch, directory } = options;
   const file = await orNoSpace(directory, options.size ?? 0, () => scratch.create());
+  const writes = gatherWrites(file.handle, options.size);
   const hash = createHash('sha256');
   let size = 0;
   let state: 'open' | 'closed' = 'open';
@@ -35,6 +37,7 @@ export async function openIngest(options: IngestOptions): Promise<Ingest> {
   const abort = async (): Promise<void> => {
     if (state === 'closed') return;
     state = 'closed';
+    await writes.stop();
     await dropFile(file);
   };
 
@@ -44,7 +47,7 @@ export async function openIngest(options: IngestOptions): Promise<Ingest> {
       if (options.size !== undefined && size + chunk.length > options.size) throw sizeMismatch(options.size, 'more');
       // The write runs on libuv's pool while this thread hashes.
       const need = Math.max(chunk.length, (options.size ?? 0) - size);
-      const written = orNoSpace(directory, need, () => writeAll(file, chunk));
+      const written = orNoSpace(directory, need, () => writes.write(chunk));
       hash.update(chunk);
       size += chunk.length;
       await written;
@@ -55,6 +58,7 @@ export async function openIngest(options: IngestOptions): Promise<Ingest> {
         const found: Digest = `sha256:${hash.digest('hex')}`;
         if (expected.size !== undefined && expected.size !== size) throw sizeMismatch(expected.size, size);
         if (expected.digest !== undefined && expected.digest !== found) throw digestMismatch(expected.digest, found);
+        await orNoSpace(directory, size, () => writes.flush());
         await orNoSpace(directory, size, () => file.handle.sync());
         await file.close();
         // Over a blob that is there already too: these bytes are verified, that one's may have rotted.
@@ -77,10 +81,6 @@ export function digestMismatch(expected: Digest, found: Digest): TsbuildError {
 
 function sizeMismatch(expected: number, found: number | 'more'): TsbuildError {
   return new TsbuildError('DIGEST_MISMATCH', `Cannot accept blob: expected ${expected} bytes, found ${found}`);
-}
-
-async function writeAll(file: ScratchFile, chunk: Uint8Array): Promise<void> {
-  for (let at = 0; at < chunk.length; ) at += (await file.handle.write(chunk, at)).bytesWritten;
 }
 
 async function dropFile(file: ScratchFile): Promise<void> {

@@ -120,8 +120,7 @@ function skopeo(bench: Bench, { layout }: Made): Peer {
   const command = words(process.env['TSBUILD_BENCH_SKOPEO'] ?? 'skopeo');
   return {
     name: 'skopeo',
-    push: async (host) =>
-      await measured([...command, 'copy', '--dest-tls-verify=false', `oci:${layout}`, `docker://${host}/transfer:1`]),
+    push: async (host) => await measured([...command, 'copy', '--dest-tls-verify=false', `oci:${layout}`, `docker://${host}/transfer:1`]),
     async pull(host, round) {
       const directory = path.join(bench.directory, `skopeo-${round}`);
       const pulled = await measured([...command, 'copy', '--src-tls-verify=false', `docker://${host}/transfer:1`, `oci:${directory}:1`]);

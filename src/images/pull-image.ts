@@ -6,10 +6,12 @@ import { CONFIG_BYTES_MAX } from '../oci/parse-config.ts';
 import type { Platform } from '../oci/platform.ts';
 import { formatReference, type Reference } from '../oci/reference.ts';
 import type { RegistryClient } from '../registry/registry-client.ts';
+import type { Snapshotter } from '../snapshots/snapshotter.ts';
 import type { Store } from '../store/open-store.ts';
 import { forEachLimited } from './for-each-limited.ts';
 import { type Image, loadAnyImage, needPlatform } from './image.ts';
 import { transferProgress } from './transfer-progress.ts';
+import { type FetchAll, unpackArriving } from './unpack-arriving.ts';
 
 export interface PullSession {
   readonly store: Pick<Store, 'content' | 'images' | 'origins'>;
@@ -53,9 +55,9 @@ export async function resolveImage(session: PullSession, reference: Reference, p
   return { image: await loadAnyImage(store, descriptor, platform), root: indexes[0]?.descriptor ?? descriptor, reference };
 }
 
-/** Fetches the layers that the store lacks and points the reference to what it named when it was resolved. */
-export async function nameImage(session: PullSession, { image, root, reference }: ResolvedImage): Promise<Image> {
-  await fetchLayers(session, { image, reference });
+/** Fetches the layers that the store lacks and points the reference to what it named when it was resolved. `snapshots`: unpacks them, too. */
+export async function nameImage(session: PullSession, { image, root, reference }: ResolvedImage, snapshots?: Snapshotter): Promise<Image> {
+  await fetchLayers(session, { image, reference }, snapshots);
   const { store } = session;
   const { registry, repository } = reference;
   for (const { digest } of [image.manifest.config, ...image.manifest.layers]) await store.origins.add(digest, { registry, repository });
@@ -63,18 +65,29 @@ export async function nameImage(session: PullSession, { image, root, reference }
   return image;
 }
 
-/** Each layer once, verified; those that are there are not asked for. */
+/** Each layer once, verified; those that are there are not asked for. `snapshots`: unpacks them meanwhile, unless all are there. */
 export async function fetchLayers(
-  { store, registry, emit, signal }: PullSession,
+  session: PullSession,
   { image, reference }: Pick<ResolvedImage, 'image' | 'reference'>,
+  snapshots?: Snapshotter,
 ): Promise<void> {
+  const { store, emit } = session;
   const layers = new Map(image.manifest.layers.map((layer) => [layer.digest, layer]));
-  await forEachLimited(layers.values(), { limit: PARALLEL_BLOBS, signal }, (layer, either) =>
-    fetchBlob({ store, registry, emit, signal: either }, reference, layer),
-  );
+  const fetchAll: FetchAll = async ({ signal }, arrived) =>
+    await forEachLimited(layers.values(), { limit: PARALLEL_BLOBS, signal }, async (layer, either) => {
+      await fetchBlob({ ...session, signal: either }, reference, layer);
+      arrived(layer.digest);
+    });
+  const isWhole = [...layers.values()].every(({ digest, size }) => store.content.size(digest) === size);
+  if (snapshots === undefined || isWhole) await fetchAll(session, () => {});
+  else await unpackArriving({ store, snapshots, emit, signal: session.signal }, image, fetchAll);
 }
 
-async function fetchBlob({ store, registry, emit, signal }: PullSession, reference: Reference, blob: Descriptor): Promise<void> {
+async function fetchBlob(
+  { store, registry, emit, signal }: Omit<PullSession, 'store'> & { readonly store: Pick<Store, 'content'> },
+  reference: Reference,
+  blob: Descriptor,
+): Promise<void> {
   const progress = transferProgress(emit, { action: 'pull', id: blob.digest, total: blob.size });
   if (store.content.size(blob.digest) === blob.size) return progress.end('exists');
   await using ingest = await store.content.ingest({ size: blob.size });

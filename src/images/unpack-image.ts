@@ -31,14 +31,21 @@ const running = new WeakMap<Snapshotter, Map<string, Promise<void>>>();
 /**
  * Makes the snapshots that are not there yet and returns the name of the top one; undefined for an image without layers.
  * Each layer's uncompressed bytes must have the digest that the config lists, else DIGEST_MISMATCH and no snapshot.
- * Another process may unpack the same image at the same time: the first to commit wins.
+ * Another process may unpack the same image at the same time: the first to commit wins. `arrived` is waited for before a layer is read.
  */
-export async function unpackImage(session: UnpackSession, image: Image): Promise<string | undefined> {
+export async function unpackImage(
+  session: UnpackSession,
+  image: Image,
+  arrived: (layer: Digest) => Promise<void> = async () => {},
+): Promise<string | undefined> {
   const layers = layersOf(image);
   const top = layers.at(-1)?.name;
   if (top === undefined || session.snapshots.get(top) !== undefined) return top;
   const there = layers.findLastIndex(({ name }) => session.snapshots.get(name) !== undefined);
-  for (const layer of layers.slice(there + 1)) await unpackOnce(session, layer);
+  for (const layer of layers.slice(there + 1)) {
+    await arrived(layer.descriptor.digest);
+    await unpackOnce(session, layer);
+  }
   return top;
 }
 

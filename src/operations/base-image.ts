@@ -6,6 +6,7 @@ import type { Digest } from '../oci/digest.ts';
 import { formatPlatform, type Platform } from '../oci/platform.ts';
 import { parseReference } from '../oci/reference.ts';
 import type { Session } from '../session.ts';
+import type { Snapshotter } from '../snapshots/snapshotter.ts';
 
 /**
  * The images of one command. A name means one digest from the first question to the last, whatever its tag does
@@ -14,16 +15,19 @@ import type { Session } from '../session.ts';
 export interface BaseImages {
   /** Manifest and config, no layers. Throws PLATFORM_NOT_FOUND and the registry's errors. */
   resolve(name: string, platform: Platform): Promise<Image>;
-  /** The same image with its layers in the store. */
-  load(name: string, platform: Platform): Promise<Image>;
+  /** The same image with its layers in the store; `use` says what for. */
+  load(name: string, platform: Platform, use: BaseUse): Promise<Image>;
 }
+
+/** `files`: layers that have to be fetched are unpacked while others are on their way. */
+export type BaseUse = 'files' | 'layers';
 
 interface Found {
   readonly image: Image;
   /** What the name stands for: a manifest, or an index. */
   readonly root: Digest;
   /** Sees to the layers; what came from a registry is named in the store then. */
-  load(): Promise<Image>;
+  load(use: BaseUse): Promise<Image>;
 }
 
 /** What a named context puts in the place of an image's name. */
@@ -50,7 +54,8 @@ export function openBaseImages(session: Session, first: 'store' | 'registry'): B
     });
   return {
     resolve: async (name, platform) => (await find(name, platform)).image,
-    load: (name, platform) => once(loaded, `${formatPlatform(platform)} ${name}`, async () => await (await find(name, platform)).load()),
+    load: (name, platform, use) =>
+      once(loaded, `${formatPlatform(platform)} ${name}`, async () => await (await find(name, platform)).load(use)),
   };
 }
 
@@ -78,14 +83,14 @@ async function findBase(session: Session, { name, platform, known, first }: Want
   const image = stored && (await findImage(session.store, stored.descriptor, platform));
   const reference = parseReference(stored?.name ?? name);
   if (stored !== undefined && image !== undefined) {
-    return { image, root: stored.descriptor.digest, load: async () => await loadStored(session, { image, reference }) };
+    return { image, root: stored.descriptor.digest, load: async (use) => await loadStored(session, { image, reference }, use) };
   }
   // An index in the store may have been pulled for another platform: its registry has the rest of it.
   const digest = stored?.descriptor.digest ?? known;
   // By digest, where it is known, since a tag may move.
   const resolved = await resolveImage(session, digest === undefined ? reference : { ...reference, digest }, platform);
   const found = { ...resolved, reference };
-  return { image: found.image, root: found.root.digest, load: async () => await nameImage(session, found) };
+  return { image: found.image, root: found.root.digest, load: async (use) => await nameImage(session, found, snapshotsFor(session, use)) };
 }
 
 function whole(image: Image): Found {
@@ -93,9 +98,13 @@ function whole(image: Image): Found {
 }
 
 /** A build that failed, or was for another platform, may have left the documents without the layers. */
-async function loadStored(session: Session, found: Pick<ResolvedImage, 'image' | 'reference'>): Promise<Image> {
+async function loadStored(session: Session, found: Pick<ResolvedImage, 'image' | 'reference'>, use: BaseUse): Promise<Image> {
   const { image } = found;
   const isWhole = image.manifest.layers.every(({ digest, size }) => session.store.content.size(digest) === size);
-  if (!isWhole) await fetchLayers(session, found);
+  if (!isWhole) await fetchLayers(session, found, snapshotsFor(session, use));
   return image;
+}
+
+function snapshotsFor(session: Session, use: BaseUse): Snapshotter | undefined {
+  return use === 'files' ? session.snapshots : undefined;
 }

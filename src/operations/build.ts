@@ -95,7 +95,7 @@ export function buildResources(
     get cache() {
       return session.cache;
     },
-    loadBase: async ({ reference, platform }) => await options.bases.load(reference, platform),
+    loadBase: async ({ reference, platform }, use) => await options.bases.load(reference, platform, use),
     options: {
       cache: options.noCache === true ? 'ignore' : 'use',
       network: options.network ?? 'default',

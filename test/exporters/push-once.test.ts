@@ -28,7 +28,10 @@ async function putIndex(store: Store): Promise<Descriptor> {
   const manifests = [];
   for (const architecture of ['amd64', 'arm64']) {
     const platform = { os: 'linux', architecture };
-    manifests.push({ ...(await assembleImage(store, { config: { ...platform, history: layers.map(() => ({ created_by: 'test' })) }, layers })), platform });
+    manifests.push({
+      ...(await assembleImage(store, { config: { ...platform, history: layers.map(() => ({ created_by: 'test' })) }, layers })),
+      platform,
+    });
   }
   const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: MEDIA_TYPE.index, manifests }));
   return { mediaType: MEDIA_TYPE.index, ...(await store.content.put(bytes)) };

@@ -34,7 +34,7 @@ export async function executeStage(run: StageRun, stage: Stage): Promise<StageSt
 
 /** An image taken as a stage: what `COPY --from=image` reads. */
 export async function imageState(run: StageRun, source: ImageSource): Promise<StageState> {
-  return stateOfImage(await run.resources.loadBase(source), { platform: source.platform, imagePlatform: source.platform });
+  return stateOfImage(await run.resources.loadBase(source, 'files'), { platform: source.platform, imagePlatform: source.platform });
 }
 
 /** A named context taken as a stage: one layer with all its files. */
@@ -87,13 +87,19 @@ async function baseState(run: StageRun, stage: Stage): Promise<StageState> {
     case 'context':
       return withPath(await run.finished(base));
     case 'image': {
-      const image = await run.resources.loadBase(base);
+      const image = await run.resources.loadBase(base, stage.steps.some(({ instruction }) => readsFiles(instruction)) ? 'files' : 'layers');
       // What it is, rather than what was asked for: an image may come in one platform only.
       const own = normalizePlatform(image.config);
       const imagePlatform = plan.isPlatformGiven ? plan.platform : own;
       return withPath(withoutTriggers(stateOfImage(image, { platform: own, imagePlatform })));
     }
   }
+}
+
+/** A layer by itself (`--link`) needs no file of the base. */
+function readsFiles(instruction: Step['instruction']): boolean {
+  if (instruction.kind === 'copy' || instruction.kind === 'add') return !instruction.link;
+  return instruction.kind === 'run' || instruction.kind === 'workdir';
 }
 
 function withoutTriggers(state: StageState): StageState {

@@ -25,8 +25,8 @@ export interface BuildResources {
   readonly contexts: BuildContexts;
   readonly secrets: Secrets;
   readonly ssh: SshAgents;
-  /** A base image, its layers in the store. */
-  loadBase(source: ImageSource): Promise<Image>;
+  /** A base image, its layers in the store. `files`: some step reads them, so they may be unpacked as they come. */
+  loadBase(source: ImageSource, use: 'files' | 'layers'): Promise<Image>;
   /** Opened on the first step that wants a network. */
   networks(): NetworkPool;
   /** What steps work on; found at the first call, by means of the active snapshot. */

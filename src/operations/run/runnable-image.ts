@@ -17,7 +17,7 @@ export async function runnableImage(
   const bases = openBaseImages(session, pull === 'always' ? 'registry' : 'store');
   const { config } = await bases.resolve(name, platform);
   if (!isForMachine(config, session.platform)) needRunnable(normalizePlatform(config), session.platform);
-  return await bases.load(name, platform);
+  return await bases.load(name, platform, 'files');
 }
 
 function isForMachine(found: Platform, machine: Platform): boolean {

@@ -33,10 +33,11 @@ export async function* fetchBlob(
 ): AsyncGenerator<Buffer, void, undefined> {
   const hash = check === 'here' ? createHash('sha256') : undefined;
   const report = throttleProgress(options.onProgress);
+  const source: BlobRest['source'] = { etag: undefined };
   let offset = 0;
   for (let failures = 0, resumes = 0; ; resumes += 1) {
     try {
-      for await (const chunk of readFrom(options.requester, repository, { blob, offset })) {
+      for await (const chunk of readFrom(options.requester, repository, { blob, offset, source })) {
         offset += chunk.length;
         failures = 0;
         hash?.update(chunk);
@@ -57,21 +58,21 @@ export async function* fetchBlob(
 interface BlobRest {
   readonly blob: Descriptor;
   readonly offset: number;
+  /** The validator of the answer that the bytes before `offset` came with. */
+  readonly source: { etag: string | undefined };
 }
 
 /** The bytes from `offset` to the end over one connection; TRUNCATED where they end early. */
-async function* readFrom(
-  requester: Requester,
-  repository: Repository,
-  { blob, offset }: BlobRest,
-): AsyncGenerator<Buffer, void, undefined> {
+async function* readFrom(requester: Requester, repository: Repository, rest: BlobRest): AsyncGenerator<Buffer, void, undefined> {
+  const { blob, offset } = rest;
   // A break after the last byte leaves nothing to ask for.
   if (offset === blob.size && offset > 0) return;
-  const request = blobRequest(repository, { blob, offset });
+  const request = blobRequest(repository, rest);
   const response = await requester.sendOnce(request);
   try {
     const http: HttpRequest = { method: 'GET', url: response.url, headers: {}, action: request.action };
-    let position = startOf(response, repository, { blob, offset });
+    let position = startOf(response, repository, rest);
+    rest.source.etag = response.header('etag');
     for await (const chunk of response.body) {
       const end = position + chunk.length;
       if (end > blob.size) throw mismatch(repository, `${blob.size} bytes`, 'more');
@@ -84,13 +85,18 @@ async function* readFrom(
   }
 }
 
-function blobRequest(repository: Repository, { blob, offset }: BlobRest): RegistryRequest {
+function blobRequest(repository: Repository, { blob, offset, source }: BlobRest): RegistryRequest {
+  // A weak one does not say that the bytes are the same. Source: RFC 9110 section 13.1.5.
+  const isStrong = source.etag !== undefined && /^"[\x21\x23-\x7e]{1,200}"$/.test(source.etag);
   return {
     method: 'GET',
     registry: repository.registry,
     target: `${repositoryPath(repository)}/blobs/${blob.digest}`,
     // A digest is of the bytes as stored: no content coding on the way.
-    headers: { 'accept-encoding': 'identity', ...(offset === 0 ? {} : { range: `bytes=${offset}-${blob.size - 1}` }) },
+    headers: {
+      'accept-encoding': 'identity',
+      ...(offset === 0 ? {} : { range: `bytes=${offset}-${blob.size - 1}`, ...(isStrong ? { 'if-range': source.etag ?? '' } : {}) }),
+    },
     scopes: [pullScope(repository.repository)],
     accept: offset === 0 ? [200] : [200, 206],
     action: `pull blob ${blob.digest} of ${repositoryName(repository)}`,

@@ -17,6 +17,7 @@ const REASONS: ReadonlyMap<string, string> = new Map([
   ['UND_ERR_CONNECT_TIMEOUT', 'no connection in time'],
   ['UND_ERR_HEADERS_TIMEOUT', 'no answer in time'],
   ['UND_ERR_BODY_TIMEOUT', 'the answer stalled'],
+  ['UPLOAD_STALLED', 'it takes no more bytes'],
   ['UND_ERR_HEADERS_OVERFLOW', 'its headers are too large'],
   ['UND_ERR_RES_CONTENT_LENGTH_MISMATCH', 'the answer is not as long as its Content-Length'],
   ['TRUNCATED', 'the answer ended early'],

@@ -153,10 +153,15 @@ async function statusError({ authorizer, policy }: RequesterOptions, endpoint: E
     request: failedRequest(request.method, url),
     status,
     codes,
-    attemptsMax: attemptsOfStatus(status),
+    attemptsMax: isExpired(response, endpoint) ? 2 : attemptsOfStatus(status),
     retryAfterMs: parseRetryAfter(response.header('retry-after'), policy.now()),
     hint: statusHint(status, authorizer.source(endpoint)),
   });
+}
+
+/** What a store of blobs says to a signed address whose time is over: the registry gives a new one. */
+function isExpired({ status, url }: HttpResponse, endpoint: Endpoint): boolean {
+  return url.origin !== endpoint.origin && (status === 400 || status === 403);
 }
 
 /** The endpoint by https, where plain HTTP was allowed but its port speaks TLS: Go's servers say so. The safe direction. */

@@ -4,6 +4,7 @@ import { setMaxListeners } from 'node:events';
 import type { Agent, Dispatcher } from 'undici';
 import { readRegistryCertificates } from './certificates.ts';
 import type { Endpoint } from './endpoint.ts';
+import { guardBody } from './guard-body.ts';
 import { guardedLookup } from './guarded-lookup.ts';
 import { type HostScope, isLoopbackHost, mayLeadTo, scopeOfAddress, scopeOfHost } from './host-scope.ts';
 import { interruption } from './interruption.ts';
@@ -110,9 +111,9 @@ interface ExchangeLimits {
 }
 
 async function exchange(dispatcher: Dispatcher, request: HttpRequest, limits: ExchangeLimits): Promise<HttpResponse> {
-  const { signal } = limits;
-  throwIfAborted(signal, request);
+  throwIfAborted(limits.signal, request);
   const { origin, pathname, search } = request.url;
+  const { body, signal } = guardBody(request.body, limits);
   try {
     const response = await dispatcher.request({
       origin,
@@ -121,11 +122,11 @@ async function exchange(dispatcher: Dispatcher, request: HttpRequest, limits: Ex
       headers: request.headers,
       signal,
       ...(request.answerMs === undefined ? {} : { headersTimeout: request.answerMs }),
-      ...(request.body === undefined ? {} : { body: request.body as Buffer }),
+      ...(body === undefined ? {} : { body: body as Buffer }),
     });
     return asResponse(response, request, limits);
   } catch (error) {
-    throwIfAborted(signal, request);
+    throwIfAborted(limits.signal, request);
     throw networkError(error, request);
   }
 }

@@ -56,7 +56,8 @@ export async function uploadBlob(options: BlobOptions, upload: Upload, { source,
       if (isThrottled(error)) started = rest.session;
       else if (source.isSpent && (await isThere())) return;
       else if (upload.blob.size >= RESUME_BYTES_MIN) started = await uploadStatus(options, upload, rest.session);
-      failures = started !== undefined && started.offset > offset ? 1 : failures + 1;
+      const isFurther = error.status === undefined && started !== undefined && started.offset > offset;
+      failures = isFurther ? 1 : failures + 1;
     }
   }
 }

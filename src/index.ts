@@ -16,6 +16,7 @@ import { openSession } from './session.ts';
 export async function build(options: BuildOptions & { readonly outputs?: undefined }): Promise<BuildResult>;
 export async function build(options: BuildOptions): Promise<OutputsResult>;
 export async function build(options: BuildOptions): Promise<OutputsResult> {
+  const startedAt = new Date();
   const outputs = buildOutputs(options);
   const limits = checkedLimits(options.limits);
   using deadline = openDeadline(options);
@@ -28,9 +29,16 @@ export async function build(options: BuildOptions): Promise<OutputsResult> {
   const resources = buildResources(session, input, { ...options, bases, limits, deadline });
   warnOfLowered(limits, session.emit);
   const states = await executePlans(plans, resources);
-  return await exportResult(session, { resources, states }, { outputs, options });
+  return await exportResult(session, { resources, plans, states, input, bases, startedAt }, { outputs, options });
 }
 
+export {
+  type AttestationRequest,
+  type ProvenanceMode,
+  type ProvenanceRequest,
+  parseAttestation,
+  type SbomRequest,
+} from './attestations/attestation-request.ts';
 export type { Entitlement } from './builder/plan/entitlements.ts';
 export type { Outline, OutlineArg, OutlineMount } from './builder/plan/outline.ts';
 export type { Target } from './builder/plan/targets.ts';

@@ -6,7 +6,7 @@ import { importsOf, SOURCES } from './_sources.ts';
 const RANK_0 = ['errors', 'events', 'excerpt', 'oci'];
 const RANK_1 = [...RANK_0, 'tree', 'sys'];
 const RANK_3 = [...RANK_1, 'parser', 'context', 'layers', 'snapshots', 'store', 'cache', 'sandbox', 'images'];
-const ENGINE = [...RANK_3, 'registry', 'builder', 'exporters'];
+const ENGINE = [...RANK_3, 'attestations', 'registry', 'builder', 'exporters'];
 const ALLOWED = new Map<string, readonly string[]>([
   ['errors', []],
   ['excerpt', ['errors']],
@@ -23,9 +23,11 @@ const ALLOWED = new Map<string, readonly string[]>([
   ['sandbox', RANK_1],
   ['registry', RANK_1],
   ['images', [...RANK_1, 'store', 'layers', 'snapshots', 'registry']],
-  ['builder', RANK_3],
   // Of the parser: the spelling of a name that is not known.
-  ['exporters', [...RANK_3, 'registry']],
+  ['attestations', [...RANK_1, 'parser', 'store', 'layers', 'snapshots', 'registry', 'images']],
+  ['builder', [...RANK_3, 'attestations']],
+  // Of the parser: the spelling of a name that is not known.
+  ['exporters', [...RANK_3, 'attestations', 'registry']],
   ['default-root', []],
   ['rootless', ['errors', 'sandbox', 'default-root']],
   ['operations', [...ENGINE, 'session', 'default-root']],

@@ -31,6 +31,9 @@ export interface Flags extends ResourceFlags, DnsFlags, ContainerFlags {
   readonly check?: boolean;
   readonly label?: readonly string[];
   readonly annotation?: readonly string[];
+  readonly attest?: readonly string[];
+  readonly provenance?: readonly string[];
+  readonly sbom?: readonly string[];
   readonly secret?: readonly string[];
   readonly ssh?: readonly string[];
   readonly allow?: readonly string[];
@@ -143,6 +146,13 @@ export const COMMANDS: readonly CommandSpec[] = [
           'annotate the image; before the key: manifest, index, manifest-descriptor, index-descriptor with [PLATFORM], and a colon',
         kind: 'repeatable',
       },
+      {
+        flags: '--attest <type=...>',
+        description: 'attest to the image: type=provenance,mode=min|max or type=sbom; what is attested lies beside it in an index',
+        kind: 'repeatable',
+      },
+      { flags: '--provenance <true|mode=...>', description: 'how the image was made: --attest type=provenance', kind: 'repeatable' },
+      { flags: '--sbom <true>', description: 'which packages are in it: --attest type=sbom', kind: 'repeatable' },
       { flags: '--load', description: 'load the image into Docker: --output type=docker' },
       { flags: '--push', description: 'push every tag: --output type=registry' },
       { flags: '--iidfile <file>', description: 'write the digest of the config to a file' },

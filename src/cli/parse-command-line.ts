@@ -1,6 +1,7 @@
 /** argv → the command to run. commander knows the grammar; its complaints become USAGE errors. */
 import { Command, CommanderError, Option } from 'commander';
 import { TsbuildError } from '../errors.ts';
+import { withShorthandValues } from './attestation-flags.ts';
 import { COMMANDS, type CommandSpec, type FlagSpec, type Flags } from './command-table.ts';
 
 export interface ParsedCommand {
@@ -25,12 +26,17 @@ export function parseCommandLine(argv: readonly string[], version: string): Pars
   });
   for (const command of program.commands) command.copyInheritedSettings(program);
   try {
-    program.parse([...argv], { from: 'user' });
+    program.parse(withShorthandValues(argv, isRest), { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.exitCode !== 0) throw usageError(error.message, usageOf(program, argv));
   }
   return parsed ?? { help };
+}
+
+/** From here on, words may be the command's that is run. */
+function isRest(word: string): boolean {
+  return COMMANDS.some(({ name, flagsEnd }) => name === word && flagsEnd !== undefined);
 }
 
 /** `usage` is the line to show; it comes as the hint. */

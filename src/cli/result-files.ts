@@ -37,11 +37,17 @@ export function resultFiles({ iidfile, digestfile, metadataFile, push, load }: F
 
 /** The names are buildx's. `buildx.build.ref` names this build alone: there is no history that it could be looked up in. */
 function metadataOf(
-  { descriptor, imageId, names }: OutputsResult,
+  { descriptor, imageId, names, provenance = new Map() }: OutputsResult,
   warnings: readonly Warning[],
   env: Readonly<Record<string, string | undefined>>,
 ): object {
   return {
+    ...Object.fromEntries(
+      [...provenance].map(([platform, predicate]) => [
+        provenance.size === 1 ? 'buildx.build.provenance' : `buildx.build.provenance/${platform}`,
+        predicate,
+      ]),
+    ),
     ...{ 'buildx.build.ref': `tsbuild/tsbuild/${randomBytes(13).toString('hex').slice(0, 25)}` },
     ...(/^(?:1|t|true)$/i.test(env['BUILDX_METADATA_WARNINGS'] ?? '') ? { 'buildx.build.warnings': warnings.map(warningOf) } : {}),
     ...(imageId === undefined ? {} : { 'containerimage.config.digest': imageId }),

@@ -14,6 +14,8 @@ export const IMAGE_ATTRIBUTES = [
   'oci-mediatypes',
   'rewrite-timestamp',
   'source-date-epoch',
+  'attestation-inline',
+  'oci-artifact',
   'annotation.',
   'annotation-manifest.',
   'annotation-index.',
@@ -34,6 +36,8 @@ export function imageAttributes(fields: OutputFields): ImageAttributes {
     ociMediaTypes: fields.boolean('oci-mediatypes'),
     rewriteTimestamp: fields.boolean('rewrite-timestamp'),
     sourceDateEpoch: fields.whole('source-date-epoch'),
+    attestationInline: fields.boolean('attestation-inline'),
+    ociArtifact: fields.boolean('oci-artifact'),
     annotations: fields.matching(ANNOTATION).map(({ match: [, on = 'manifest', platform, key = ''], value }) => ({
       on: on as ImageAnnotation['on'],
       ...(platform === undefined ? {} : { platform: parsePlatform(platform) }),

@@ -14,24 +14,26 @@ import { exportFailure } from './export-failure.ts';
 import { moveTree } from './move-tree.ts';
 import type { Exporter, ExportSession, LocalOutput, PlatformTree } from './output.ts';
 import { ownFiles } from './own-files.ts';
-import { filesOf } from './platform-split.ts';
+import { checkPrefix, filesOf } from './platform-split.ts';
 
 const MODES = ['copy', 'delete'] as const;
 
 export const localExporter: Exporter<LocalOutput> = {
-  attributes: ['dest', 'mode', 'platform-split'],
+  attributes: ['dest', 'mode', 'platform-split', 'attestation-prefix'],
   parse: (fields) => ({
     type: 'local',
     dest: fields.needed('dest'),
     mode: fields.choice('mode', MODES),
     platformSplit: fields.boolean('platform-split'),
+    attestationPrefix: fields.text('attestation-prefix'),
   }),
-  check({ dest, mode }) {
+  check({ dest, mode, attestationPrefix }) {
+    checkPrefix(attestationPrefix);
     if (mode !== 'delete' || resolve(dest) !== '/') return;
     throw new TsbuildError('USAGE', 'Cannot write an output to / with mode=delete: that would remove everything of this machine');
   },
   async run(session, result, output) {
-    const trees = await result.trees();
+    const trees = await result.trees(output);
     try {
       await writeFiles(session, trees, output);
     } finally {

@@ -29,6 +29,10 @@ export interface ImageAttributes {
   readonly sourceDateEpoch?: number | undefined;
   /** Beside those of the build. */
   readonly annotations?: readonly ImageAnnotation[] | undefined;
+  /** false: without the attestations that are for images only. */
+  readonly attestationInline?: boolean | undefined;
+  /** Attestations as manifests with a subject, as image-spec 1.1 has them. */
+  readonly ociArtifact?: boolean | undefined;
 }
 
 /** Into the local store. `registry` is the same, pushed. */
@@ -67,6 +71,8 @@ export interface TarOutput extends SplitAttributes {
 }
 
 interface SplitAttributes {
+  /** Of the names of files that hold attestations. */
+  readonly attestationPrefix?: string | undefined;
   /** A directory for each platform, such as `linux_amd64`; by default where there are several platforms. */
   readonly platformSplit?: boolean | undefined;
 }
@@ -79,14 +85,23 @@ export interface CacheOnlyOutput {
 /** What an exporter takes: the build's result, in each form made at the first call and once. */
 export interface BuiltResult {
   /** In the store. */
-  image(attributes: ImageAttributes): Promise<AssembledImage>;
+  image(output: ImageOutput | ArchiveOutput): Promise<AssembledImage>;
   /** The files of each target stage; the caller disposes of the trees. */
-  trees(): Promise<readonly PlatformTree[]>;
+  trees(output: LocalOutput | TarOutput): Promise<readonly PlatformTree[]>;
 }
 
 export interface PlatformTree {
   readonly platform: Platform;
   readonly tree: FileTree & Disposable;
+  /** Files beside those of the tree, in its root: attestations. */
+  readonly more?: readonly TreeFile[] | undefined;
+}
+
+export interface TreeFile {
+  readonly name: string;
+  readonly bytes: Buffer;
+  /** Its time, since 1970. */
+  readonly seconds: number;
 }
 
 export interface ExportSession {

@@ -4,7 +4,7 @@ import { formatPlatform, type Platform } from '../oci/platform.ts';
 import { type ByteString, display, fromText, join } from '../tree/byte-string.ts';
 import type { AddChange } from '../tree/change.ts';
 import { wholeTree } from '../tree/whole-tree.ts';
-import type { PlatformTree } from './output.ts';
+import type { PlatformTree, TreeFile } from './output.ts';
 
 const ROOT = '' as ByteString;
 
@@ -15,13 +15,39 @@ const ROOT = '' as ByteString;
 export function* filesOf(trees: readonly PlatformTree[], split = trees.length > 1): Generator<AddChange> {
   if (!split) checkApart(trees);
   const described = new Set<ByteString>();
-  for (const { platform, tree } of trees) {
-    for (const change of wholeTree(tree, { from: ROOT, into: split ? placeOf(platform) : ROOT })) {
+  for (const { platform, tree, more = [] } of trees) {
+    const place = split ? placeOf(platform) : ROOT;
+    for (const change of wholeTree(tree, { from: ROOT, into: place })) {
+      if (change.path === ROOT) yield* moreFiles(tree, more, ROOT);
       if (change.path === ROOT || described.has(change.path)) continue;
       // Directories that several platforms have are as the first one's.
       if (change.node.type === 'directory' && trees.length > 1) described.add(change.path);
       yield change;
+      if (change.path === place) yield* moreFiles(tree, more, place);
     }
+  }
+}
+
+/** The part of a name that a user gave, before the names of files with attestations. Throws USAGE. */
+export function checkPrefix(prefix: string | undefined): void {
+  if (prefix === undefined || /^[A-Za-z0-9._-]{0,100}$/.test(prefix)) return;
+  throw new TsbuildError(
+    'USAGE',
+    `Cannot use attestation-prefix=${JSON.stringify(prefix.slice(0, 100))}: a name of a file begins otherwise`,
+  );
+}
+
+/** Those of the image win: none is replaced. */
+function* moreFiles(tree: PlatformTree['tree'], files: readonly TreeFile[], place: ByteString): Generator<AddChange> {
+  for (const { name, bytes, seconds } of files) {
+    if (tree.stat(fromText(name)) !== undefined) {
+      throw new TsbuildError('EXPORT_FAILED', `Cannot write the attestation ${name}: the output has a file of that name`, {
+        hint: 'Give another name: attestation-prefix=PREFIX in --output.',
+      });
+    }
+    const timeNs = BigInt(seconds) * 1_000_000_000n;
+    const node = { type: 'file', mode: 0o644, uid: 0, gid: 0, size: bytes.length, mtimeNs: timeNs, ctimeNs: timeNs } as const;
+    yield { kind: 'add', path: join(place, fromText(name)), node, xattrs: new Map(), content: { kind: 'bytes', bytes } };
   }
 }
 

@@ -17,6 +17,8 @@ export interface BaseImages {
   resolve(name: string, platform: Platform): Promise<Image>;
   /** The same image with its layers in the store; `use` says what for. */
   load(name: string, platform: Platform, use: BaseUse): Promise<Image>;
+  /** What the name stood for: a manifest, or an index. */
+  root(name: string, platform: Platform): Promise<Digest>;
 }
 
 /** `files`: layers that have to be fetched are unpacked while others are on their way. */
@@ -54,6 +56,7 @@ export function openBaseImages(session: Session, first: 'store' | 'registry'): B
     });
   return {
     resolve: async (name, platform) => (await find(name, platform)).image,
+    root: async (name, platform) => (await find(name, platform)).root,
     load: (name, platform, use) =>
       once(loaded, `${formatPlatform(platform)} ${name}`, async () => await (await find(name, platform)).load(use)),
   };

@@ -1,5 +1,6 @@
 /** The build contexts of one call: the main one and those of `--build-context`, each opened when a step first reads it. */
 import path from 'node:path';
+import type { Material, MaterialLog } from '../attestations/materials.ts';
 import { gitFiles } from '../builder/execute/git-tree.ts';
 import type { BuildContext, BuildContexts } from '../builder/execute/resources.ts';
 import type { SecretReader } from '../builder/execute/source-secrets.ts';
@@ -22,6 +23,8 @@ export interface InputSession extends Pick<Session, 'store' | 'snapshots' | 'sig
   readonly ssh: { socketOf(id: string): Promise<string | undefined> };
   /** Of contexts whose address does not say. */
   readonly keepGitDir: boolean;
+  /** Gets what contexts were. */
+  readonly materials: MaterialLog;
 }
 
 /** Something open, until it is disposed of. */
@@ -91,9 +94,11 @@ async function openNamed(session: InputSession, source: ContextSource): Promise<
 }
 
 /** The files of a commit; `.git` is among them where the address or the caller says so. */
-export async function openGit(session: InputSession, address: GitAddress): Promise<OpenContext> {
+export async function openGit(session: InputSession, address: GitAddress): Promise<OpenContext & { readonly material: Material }> {
   const keepGitDir = address.keepGitDir ?? session.keepGitDir;
-  return treeContext(await (await gitFiles(session, { ...address, keepGitDir })).open());
+  const { material, open } = await gitFiles(session, { ...address, keepGitDir });
+  session.materials.add(material);
+  return { ...treeContext(await open()), material };
 }
 
 /** A directory of this machine, less what its ignore file takes out. `dockerfile` may have an ignore file of its own. */

@@ -1,8 +1,11 @@
 /** What a build reads: the text of its Dockerfile and its contexts, as one value with a lifetime. */
+import path from 'node:path';
+import { type Material, type MaterialLog, openMaterialLog } from '../attestations/materials.ts';
 import type { BuildContexts, Secrets, SshAgents } from '../builder/execute/resources.ts';
 import { unpackedTree } from '../builder/execute/unpacked-tree.ts';
 import type { NamedContexts } from '../builder/plan/named-contexts.ts';
 import { type ContextSource, parseContextSource } from '../context/context-source.ts';
+import type { GitAddress } from '../context/git-url.ts';
 import { type DockerfileText, readDockerfile } from '../context/read-dockerfile.ts';
 import { dockerfileText, readDockerfileIn } from '../context/read-remote-dockerfile.ts';
 import { TsbuildError } from '../errors.ts';
@@ -49,13 +52,27 @@ export interface BuildInput extends AsyncDisposable {
   readonly named: NamedContexts;
   readonly secrets: Secrets;
   readonly ssh: SshAgents;
+  /** What came from elsewhere, and what will. */
+  readonly materials: MaterialLog;
+  readonly origin: InputOrigin;
+}
+
+/** Where the main context and the Dockerfile came from, without a path of this machine. */
+export interface InputOrigin {
+  /** Of a context that is not of this machine. */
+  readonly source: Material | undefined;
+  /** Of the Dockerfile: its name in its directory, or its path in the source. */
+  readonly entryPoint: string | undefined;
+  /** What was read of this machine: `context`, `dockerfile`, names of contexts. */
+  readonly locals: readonly string[];
 }
 
 /** Reads the Dockerfile, and of contexts as little as that takes. Throws DOCKERFILE_NOT_FOUND, CONTEXT_NOT_FOUND, FETCH_FAILED, USAGE. */
 export async function openBuildInput(callers: Session, options: InputOptions): Promise<BuildInput> {
   const keys = { secrets: openSecrets(options.secrets ?? {}), ssh: openSshAgents(options.ssh ?? {}) };
   const named = namedSources(options.contexts ?? {});
-  const session = inputSession(callers, keys, options);
+  const materials = openMaterialLog();
+  const session = inputSession(callers, { ...keys, materials }, options);
   const contexts = openContexts(session, named);
   const close = async (): Promise<void> => {
     await contexts[Symbol.asyncDispose]();
@@ -69,7 +86,8 @@ export async function openBuildInput(callers: Session, options: InputOptions): P
     // What has been read already is to be closed, even if no step asks for it.
     if (main.isRead) await contexts.open(undefined);
     const dockerfile = file ?? main.dockerfile ?? readDockerfileIn((await contexts.open(undefined)).tree, options.dockerfile);
-    return { dockerfile, contexts, named: plannedContexts(named), ...keys, [Symbol.asyncDispose]: close };
+    const origin = { ...originOf(source, named, { ...options, file: dockerfile.file }), source: main.material?.() };
+    return { dockerfile, contexts, named: plannedContexts(named), ...keys, materials, origin, [Symbol.asyncDispose]: close };
   } catch (error) {
     await close();
     throw error;
@@ -94,10 +112,14 @@ export function localDirectory(options: InputOptions): { readonly path: string; 
 }
 
 /** For addresses of ssh the caller's agent, as for docker; an ADD has it with --ssh only. */
-function inputSession(session: Session, keys: Pick<BuildInput, 'secrets' | 'ssh'>, { buildArgs = {} }: InputOptions): InputSession {
+function inputSession(
+  session: Session,
+  keys: Pick<BuildInput, 'secrets' | 'ssh' | 'materials'>,
+  { buildArgs = {} }: InputOptions,
+): InputSession {
   const { store, signal } = session;
   return {
-    ...{ store, signal, secrets: keys.secrets },
+    ...{ store, signal, secrets: keys.secrets, materials: keys.materials },
     ssh: { socketOf: async (id) => (await keys.ssh.socketOf(id)) ?? process.env['SSH_AUTH_SOCK'] },
     get snapshots() {
       return session.snapshots;
@@ -109,6 +131,8 @@ function inputSession(session: Session, keys: Pick<BuildInput, 'secrets' | 'ssh'
 interface MainContext {
   readonly isRead?: true;
   readonly dockerfile?: DockerfileText | undefined;
+  /** What it was, where it came from elsewhere and has been opened. */
+  readonly material?: () => Material | undefined;
   open(): Promise<OpenContext>;
 }
 
@@ -151,10 +175,37 @@ async function openMain(
     case 'url':
       return await openArchive(session, await downloaded(session, source.url), options);
     case 'git':
-      return { open: async () => await openGit(session, source.address) };
+      return gitMain(session, source.address);
     case 'image':
       throw new Error('An image is no main context');
   }
+}
+
+function gitMain(session: InputSession, address: GitAddress): MainContext {
+  let material: Material | undefined;
+  return {
+    material: () => material,
+    async open() {
+      const opened = await openGit(session, address);
+      material = opened.material;
+      return opened;
+    },
+  };
+}
+
+function originOf(
+  { kind }: ContextSource,
+  named: ReadonlyMap<string, ContextSource>,
+  { dockerfile, file }: { readonly dockerfile?: string | undefined; readonly file: string },
+): Omit<InputOrigin, 'source'> {
+  const isLocal = kind === 'directory' || kind === 'stdin';
+  const directories = [...named].filter(([, source]) => source.kind === 'directory').map(([name]) => name);
+  const isDockerfileLocal = dockerfile === '-' || (isLocal && !isSeparate(dockerfile));
+  return {
+    entryPoint:
+      dockerfile === '-' ? undefined : isLocal || isSeparate(dockerfile) ? path.posix.basename(file) : (dockerfile ?? 'Dockerfile'),
+    locals: [...(isLocal ? ['context'] : []), ...(isDockerfileLocal ? ['dockerfile'] : []), ...directories],
+  };
 }
 
 /** A tar, or the text of a Dockerfile: then there are no files. */
@@ -166,8 +217,9 @@ async function openArchive(
   using _file = file;
   if (await isArchiveFile(file.open())) {
     const tree = await unpackedTree(session, file.open());
-    return { isRead: true, open: async () => treeContext(tree) };
+    return { isRead: true, material: () => file.material, open: async () => treeContext(tree) };
   }
   if (options.isDockerfileGiven) throw new TsbuildError('CONTEXT_NOT_FOUND', `Cannot use ${file.name} as the build context: it is no tar`);
-  return { dockerfile: dockerfileText(file.name, file), open: async () => treeContext(session.snapshots.tree(undefined)) };
+  const dockerfile = dockerfileText(file.name, file);
+  return { dockerfile, material: () => file.material, open: async () => treeContext(session.snapshots.tree(undefined)) };
 }

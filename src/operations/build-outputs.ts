@@ -2,7 +2,6 @@
 import { assembleResult } from '../builder/execute/assemble-result.ts';
 import { snapshotOf } from '../builder/execute/files.ts';
 import type { BuildResources } from '../builder/execute/resources.ts';
-import type { StageState } from '../builder/execute/stage-state.ts';
 import { TsbuildError } from '../errors.ts';
 import { checkOutputs, exportOutputs, isImageOutput, writesToStdout } from '../exporters/export-outputs.ts';
 import { imageFormat } from '../exporters/image-attributes.ts';
@@ -17,7 +16,9 @@ import type { ImageConfig } from '../oci/image-config.ts';
 import { formatPlatform, type Platform, platformOf, samePlatform } from '../oci/platform.ts';
 import { formatReference, parseNewName } from '../oci/reference.ts';
 import type { Session } from '../session.ts';
+import { checkAttestations, fileTarget, imageTarget, isAttested, isLeftOut } from './attestation-target.ts';
 import { type BuildOptions, chosenPlatforms, resultOptions } from './build.ts';
+import { type Attester, type FinishedBuild, openAttester } from './build-attestations.ts';
 import { checkTimeout } from './deadline.ts';
 import { chosenIsolation } from './isolation.ts';
 
@@ -33,6 +34,8 @@ export interface BuildResult {
   /** Bytes of all blobs. */
   readonly size: number;
   readonly config: ImageConfig;
+  /** Predicates by platform, where the caller asked for provenance. */
+  readonly provenance: ReadonlyMap<string, object> | undefined;
 }
 
 /** Where no output is an image, nothing is assembled, and there is nothing to tell. */
@@ -53,7 +56,8 @@ export function buildOutputs(options: BuildOptions): readonly Output[] {
   if (outputs.some(writesToStdout)) streamOf({ stdout: options.stdout });
   for (const output of outputs.filter(isImageOutput)) {
     const format = formatOf(output, options);
-    checkAnnotations(format, { isIndex, platforms });
+    checkAttestations(output, format, options);
+    checkAnnotations(format, { isIndex: isIndex || isAttested(output, options), platforms });
     if (format.compression.type === 'zstd') zstdEngine('compress');
   }
   return outputs.map((output) => (isImageOutput(output) ? { ...output, names: namesIn(output) ?? tags } : output));
@@ -75,15 +79,20 @@ function namesIn(output: Output): readonly string[] | undefined {
 /** Makes the outputs, one after the other. What several of them need is made once. */
 export async function exportResult(
   session: Session,
-  { resources, states }: { readonly resources: BuildResources; readonly states: readonly StageState[] },
+  build: FinishedBuild & { readonly resources: BuildResources },
   { outputs, options }: { readonly outputs: readonly Output[]; readonly options: BuildOptions },
 ): Promise<OutputsResult> {
-  const result = builtResult(resources, states, options);
+  const attester = openAttester(session, build, options);
+  const result = builtResult(build, attester, options);
+  if (isLeftOut(outputs, options)) {
+    session.emit({ kind: 'warning', message: 'Left attestations out of the output for Docker: it takes one manifest, and no index' });
+  }
   const { store, registry, retry, emit, signal } = session;
   const image = await exportOutputs({ store, registry, retry, emit, signal, stdout: options.stdout }, result, outputs);
   const { descriptor, imageId, size, config } = image ?? ({} as Partial<AssembledImage>);
   const names = outputs.flatMap((output) => (namesIn(output) ?? []).map((name) => fullName(output, name, descriptor)));
-  return { digest: descriptor?.digest, descriptor, imageId, names: [...new Set(names)], size, config };
+  const provenance = options.provenance === undefined ? undefined : await attester.provenances(options.provenance);
+  return { digest: descriptor?.digest, descriptor, imageId, names: [...new Set(names)], size, config, provenance };
 }
 
 function fullName(output: Output, name: string, descriptor: Descriptor | undefined): string {
@@ -93,20 +102,33 @@ function fullName(output: Output, name: string, descriptor: Descriptor | undefin
   return formatReference({ registry: reference.registry, repository: reference.repository, digest: descriptor.digest });
 }
 
-function builtResult(resources: BuildResources, states: readonly StageState[], options: BuildOptions): BuiltResult {
+function builtResult(
+  { resources, states }: FinishedBuild & { readonly resources: BuildResources },
+  attester: Attester,
+  options: BuildOptions,
+): BuiltResult {
   const images = new Map<string, Promise<AssembledImage>>();
   return {
-    image(attributes) {
-      const format = formatOf(attributes, options);
-      const key = JSON.stringify(format);
-      const image = images.get(key) ?? assembleResult(resources, states, { ...resultOptions(options), format });
+    image(output) {
+      const format = formatOf(output, options);
+      const target = imageTarget(output, format, options);
+      const key = JSON.stringify({ format, target });
+      const attest = target && ((image: AssembledImage, position: number) => attester.ofImage(image, position, target));
+      const image = images.get(key) ?? assembleResult(resources, states, { ...resultOptions(options), format, attest });
       images.set(key, image);
       return image;
     },
-    async trees() {
+    async trees(output) {
       const names: (string | undefined)[] = [];
       for (const { files } of states) names.push(await snapshotOf(resources, files));
-      return states.map(({ imagePlatform }, i): PlatformTree => ({ platform: imagePlatform, tree: resources.snapshots.tree(names[i]) }));
+      const trees = states.map(
+        ({ imagePlatform }, i): PlatformTree => ({ platform: imagePlatform, tree: resources.snapshots.tree(names[i]) }),
+      );
+      const target = fileTarget(output, options, trees.length);
+      if (target === undefined) return trees;
+      const all: PlatformTree[] = [];
+      for (const [i, tree] of trees.entries()) all.push({ ...tree, more: await attester.ofFiles(tree, i, target) });
+      return all;
     },
   };
 }

@@ -3,6 +3,7 @@
 import { availableParallelism } from 'node:os';
 import type { Writable } from 'node:stream';
 import pLimit from 'p-limit';
+import type { AttestationRequest, ProvenanceMode } from '../attestations/attestation-request.ts';
 import type { ResultOptions } from '../builder/execute/assemble-result.ts';
 import { outputLimits } from '../builder/execute/output-limit.ts';
 import type { BuildResources } from '../builder/execute/resources.ts';
@@ -49,6 +50,10 @@ export interface BuildOptions extends CommonOptions, InputOptions, Pick<Isolatio
   readonly load?: boolean | undefined;
   /** Where an output to `-` goes. */
   readonly stdout?: Writable | undefined;
+  /** What is told of how the image was made and what is in it; nothing by default. */
+  readonly attestations?: AttestationRequest | undefined;
+  /** Hand provenance to the caller, too, whatever outputs get. */
+  readonly provenance?: ProvenanceMode | undefined;
   /** Most steps at once; by default the number of cores. */
   readonly jobs?: number | undefined;
   readonly network?: 'default' | 'none' | 'host' | undefined;
@@ -69,7 +74,7 @@ export interface BuildOptions extends CommonOptions, InputOptions, Pick<Isolatio
 /** What executing a plan needs, out of a session, what is read, and the caller's choices. */
 export function buildResources(
   session: Session,
-  { contexts, secrets, ssh }: BuildInput,
+  { contexts, secrets, ssh, materials }: BuildInput,
   options: Omit<BuildOptions, 'limits'> & { readonly bases: BaseImages; readonly limits: ContainerResources; readonly deadline: Deadline },
 ): BuildResources {
   const isolation = chosenIsolation(options);
@@ -88,6 +93,7 @@ export function buildResources(
       contexts,
       secrets,
       ssh,
+      materials,
     },
     get snapshots() {
       return session.snapshots;
@@ -145,7 +151,7 @@ export function chosenPlatforms(names: readonly string[], local: Platform): Plat
 }
 
 /** What the image is to be, beyond what the plan says. */
-export function resultOptions({ labels = {}, buildArgs = {} }: BuildOptions): Omit<ResultOptions, 'format'> {
+export function resultOptions({ labels = {}, buildArgs = {} }: BuildOptions): Omit<ResultOptions, 'format' | 'attest'> {
   return { labels, index: isTrue(buildArgs['BUILDKIT_MULTI_PLATFORM']) ? 'always' : 'for-several' };
 }
 

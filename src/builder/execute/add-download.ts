@@ -1,5 +1,6 @@
 /** ADD of a URL: fetched, or known from an earlier build and still good; its digest is what the step's key holds (row ADD1). */
 import { openSync, statSync } from 'node:fs';
+import { httpMaterial } from '../../attestations/materials.ts';
 import { openDownloadCache } from '../../cache/download-cache.ts';
 import { fetchHttp, shownUrl } from '../../context/http-source.ts';
 import { TsbuildError } from '../../errors.ts';
@@ -21,7 +22,7 @@ export interface Fetched {
 }
 
 /** With a checksum, a step that is in the cache asks nobody. Throws FETCH_FAILED, DIGEST_MISMATCH, DOCKERFILE_SYNTAX. */
-export function downloadGroup({ resources }: StageRun, address: string, checksum: string | undefined): SourceGroup {
+export function downloadGroup({ resources, plan }: StageRun, address: string, checksum: string | undefined): SourceGroup {
   const url = parseUrl(address);
   const name = fileName(url);
   const expected = checksum === undefined ? undefined : parseChecksum(checksum);
@@ -31,7 +32,11 @@ export function downloadGroup({ resources }: StageRun, address: string, checksum
     return await fetching;
   };
   return {
-    identity: async () => ['http', name, expected ?? (await fetched()).digest],
+    async identity() {
+      const digest = expected ?? (await fetched()).digest;
+      resources.materials.add(httpMaterial(url, digest), plan);
+      return ['http', name, digest];
+    },
     open: async () => downloadTree(await fetched(), fromText(name)),
     async [Symbol.asyncDispose]() {},
   };

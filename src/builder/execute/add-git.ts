@@ -17,7 +17,7 @@ export interface GitChoices {
 }
 
 /** The remote is asked once for what the address means now. Throws FETCH_FAILED, DIGEST_MISMATCH, DOCKERFILE_SYNTAX. */
-export function gitGroup({ resources }: StageRun, text: string, choices: GitChoices): SourceGroup {
+export function gitGroup({ resources, plan }: StageRun, text: string, choices: GitChoices): SourceGroup {
   const address = withChoices(parseGitAddress(text), choices);
   let asking: ReturnType<typeof gitFiles> | undefined;
   const ask = async () => {
@@ -26,7 +26,11 @@ export function gitGroup({ resources }: StageRun, text: string, choices: GitChoi
   };
   let tree: (FileTree & Disposable) | undefined;
   return {
-    identity: async () => ['git', ...(await ask()).identity, JSON.stringify(choices.exclude)],
+    async identity() {
+      const { identity, material } = await ask();
+      resources.materials.add(material, plan);
+      return ['git', ...identity, JSON.stringify(choices.exclude)];
+    },
     async open() {
       tree ??= await (await ask()).open();
       const selection = { paths: ['.'], layout: 'flat', exclude: choices.exclude, missing: 'error' } as const;

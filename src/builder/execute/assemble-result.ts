@@ -1,6 +1,6 @@
 /** The target stage's state as an image in the store: layers packed, times filled in, config and manifest written. */
 import { assembleImage } from '../../images/assemble-image.ts';
-import { assembleIndex } from '../../images/assemble-index.ts';
+import { assembleIndex, type IndexPart } from '../../images/assemble-index.ts';
 import type { AssembledImage } from '../../images/assembled-image.ts';
 import { loadImage } from '../../images/image.ts';
 import { annotationsField, type ImageFormat } from '../../images/image-format.ts';
@@ -30,9 +30,14 @@ export interface ResultOptions {
   /** An index even of one platform. */
   readonly index: 'always' | 'for-several';
   readonly format: ImageFormat;
+  /** What goes into the index beside an image, and is about it; the second argument is the position of its state. */
+  readonly attest?: ((image: AssembledImage, position: number) => Promise<Descriptor>) | undefined;
 }
 
-/** One platform: its image. Several: an index of theirs, in their order; `config` and `imageId` are then those of the first. */
+/**
+ * One platform: its image. Several, or one with attestations: an index, images in their order, then attestations in theirs; `config`
+ * and `imageId` are then those of the first image.
+ */
 export async function assembleResult(
   resources: BuildResources,
   states: readonly StageState[],
@@ -42,9 +47,13 @@ export async function assembleResult(
   for (const state of states) images.push(await assembleOne(resources, state, options));
   const [first] = images;
   if (first === undefined) throw new Error('A build has a platform');
-  if (images.length === 1 && options.index === 'for-several') return first;
-  const { format } = options;
-  const parts = images.map(({ descriptor, config }) => ({ descriptor, platform: config }));
+  const { format, attest } = options;
+  if (images.length === 1 && options.index === 'for-several' && attest === undefined) return first;
+  const parts = images.map(({ descriptor, config }): IndexPart => ({ descriptor, platform: config }));
+  for (const [position, image] of images.entries()) {
+    const descriptor = await attest?.(image, position);
+    if (descriptor?.platform !== undefined) parts.push({ descriptor, platform: descriptor.platform });
+  }
   const index = { mediaTypes: format.mediaTypes, ...annotationsField(format, 'index') };
   const descriptor = { ...(await assembleIndex(resources.store, parts, index)), ...annotationsField(format, 'index-descriptor') };
   return { ...first, descriptor, size: imageSize(resources.store, descriptor) };

@@ -31,7 +31,7 @@ export async function executeInstruction(run: StageRun, before: StageState, step
   const entry = historyEntry(instruction, { config: state.config, args, layer: made === undefined ? 'empty' : 'layer' });
   const history = entry === undefined ? state.history : [...state.history, entry];
   if (made === undefined) return { state: { ...state, history }, outcome: 'done' };
-  const layers = [...state.layers, { kind: 'snapshot' as const, name: made.snapshot }];
+  const layers = [...state.layers, { kind: 'snapshot' as const, name: made.snapshot, step: step.label.id }];
   return { state: { ...state, history, layers, ...filesAfter(before, made) }, outcome: made.outcome };
 }
 

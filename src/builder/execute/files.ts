@@ -22,7 +22,8 @@ export type Files =
 /** A layer of the result: of the base image as it came, or the changes of a snapshot, packed when the image is. */
 export type LayerSource =
   | { readonly kind: 'blob'; readonly descriptor: Descriptor; readonly diffId: Digest }
-  | { readonly kind: 'snapshot'; readonly name: string };
+  /** `step`: id of the step that made it; undefined where a base image or a context brought it. */
+  | { readonly kind: 'snapshot'; readonly name: string; readonly step?: string };
 
 /** The committed snapshot that holds `files`; undefined for an empty root. */
 export async function snapshotOf(resources: BuildResources, files: Files): Promise<string | undefined> {

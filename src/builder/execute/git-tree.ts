@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { closeSync, constants } from 'node:fs';
 import path from 'node:path';
+import { gitMaterial, type Material } from '../../attestations/materials.ts';
 import { checkOut } from '../../context/git-checkout.ts';
 import { type GitAccess, type ResolvedCommit, resolveCommit } from '../../context/git-repository.ts';
 import { type GitAddress, shownGitAddress } from '../../context/git-url.ts';
@@ -19,6 +20,8 @@ import { gitAuthorization, type SecretReader } from './source-secrets.ts';
 export interface GitFiles {
   /** All that decides what the files are; goes into keys. */
   readonly identity: readonly string[];
+  /** The commit and where it came from. */
+  readonly material: Material;
   /** Fetches and checks out where no build has done it before. */
   open(): Promise<FileTree & Disposable>;
 }
@@ -50,6 +53,7 @@ export async function gitFiles(resources: GitResources, address: GitAddress): Pr
   const shape = [VERSION, remote, commit.commit, keepGitDir ? `.git ${commit.ref ?? ''}` : '', submodules ? 'submodules' : '', mtime];
   return {
     identity: [...shape, subdir],
+    material: gitMaterial(remote, commit.ref, commit.commit),
     async open() {
       const name = createHash('sha256').update(JSON.stringify(shape)).digest('hex');
       if (resources.snapshots.get(name) === undefined) await makeCheckout(resources, name, { access, address, commit });

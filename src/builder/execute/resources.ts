@@ -1,5 +1,6 @@
 /** What the execution of a plan needs from its caller: open resources, and the choices that do not belong to the plan. */
 import type { LimitFunction } from 'p-limit';
+import type { MaterialLog } from '../../attestations/materials.ts';
 import type { BuildCache } from '../../cache/build-cache.ts';
 import type { StatIndex } from '../../cache/stat-index.ts';
 import type { Emit } from '../../events.ts';
@@ -25,6 +26,8 @@ export interface BuildResources {
   readonly contexts: BuildContexts;
   readonly secrets: Secrets;
   readonly ssh: SshAgents;
+  /** What steps took from elsewhere. */
+  readonly materials: MaterialLog;
   /** A base image, its layers in the store. `files`: some step reads them, so they may be unpacked as they come. */
   loadBase(source: ImageSource, use: 'files' | 'layers'): Promise<Image>;
   /** Opened on the first step that wants a network. */

@@ -1,6 +1,7 @@
 import { TsbuildError } from '../../errors.ts';
 import { type BuildOptions, build, writesToStdout } from '../../index.ts';
 import { annotationsOf } from '../annotation-flag.ts';
+import { attestationsOf, metadataProvenance } from '../attestation-flags.ts';
 import { readBuildArgFile } from '../build-arg-file.ts';
 import { answer, callOf } from '../call.ts';
 import type { Flags, Invocation } from '../command-table.ts';
@@ -46,6 +47,8 @@ function choices(flags: Flags, env: Readonly<Record<string, string | undefined>>
     contexts: keyValues('--build-context', flags.buildContext ?? []),
     labels: keyValues('--label', flags.label ?? []),
     annotations: annotationsOf(flags.annotation ?? []),
+    attestations: attestationsOf(flags),
+    provenance: flags.metadataFile === undefined ? undefined : metadataProvenance(env),
     allow: (flags.allow ?? []).map(entitlementOf),
     ssh: sshOf(flags.ssh ?? [], env),
     secrets: secretsOf(flags.secret ?? [], env),

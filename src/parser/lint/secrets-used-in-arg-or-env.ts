@@ -10,13 +10,18 @@ export const secretsUsedInArgOrEnv: Rule = {
   check: (subject) =>
     [...builtSteps(subject)].flatMap((step) =>
       namesOf(step)
-        .filter((name) => SECRET.test(name) && !HARMLESS.test(name))
+        .filter(isSecretName)
         .map((name) => ({
           range: step.instruction.range,
           detail: `${step.instruction.kind.toUpperCase()} ${JSON.stringify(name)} looks like a secret, and stays readable in the image`,
         })),
     ),
 };
+
+/** Whether a name says that its value is one. */
+export function isSecretName(name: string): boolean {
+  return SECRET.test(name) && !HARMLESS.test(name);
+}
 
 function namesOf({ instruction, expanded }: LintStep): string[] {
   if (instruction.kind === 'arg') return instruction.declarations.map(({ key }) => key);

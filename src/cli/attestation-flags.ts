@@ -1,0 +1,52 @@
+/** `--attest`, `--provenance` and `--sbom`, and BUILDX_METADATA_PROVENANCE, as docker buildx reads them. */
+import { TsbuildError } from '../errors.ts';
+import { type AttestationRequest, type ProvenanceMode, parseAttestation } from '../index.ts';
+import type { Flags } from './command-table.ts';
+import { csvWords } from './csv-flags.ts';
+
+/** The shorthands win over `--attest`, and of each the last. Throws USAGE. */
+export function attestationsOf({ attest = [], provenance, sbom }: Pick<Flags, 'attest' | 'provenance' | 'sbom'>): AttestationRequest {
+  const short = [
+    ...(provenance ?? []).map((value) => shorthand('provenance', value)),
+    ...(sbom ?? []).map((value) => shorthand('sbom', value)),
+  ];
+  const requests = [...attest, ...short].map((text) => parseAttestation(fieldsOf(text)));
+  return Object.assign({}, ...requests) as AttestationRequest;
+}
+
+/** What `--metadata-file` is to tell; undefined: nothing. Throws USAGE. */
+export function metadataProvenance(env: Readonly<Record<string, string | undefined>>): ProvenanceMode | undefined {
+  const value = env['BUILDX_METADATA_PROVENANCE'] || 'min';
+  if (value === 'min' || value === 'max') return value;
+  if (value === 'disabled' || /^(?:0|f|false)$/i.test(value)) return undefined;
+  throw new TsbuildError('USAGE', `Cannot use BUILDX_METADATA_PROVENANCE=${value.slice(0, 100)}: not min, max or disabled`);
+}
+
+/**
+ * A shorthand may stand alone (`--sbom .`), with its value in the same word or, as docker takes it, in the next. commander knows only
+ * one of the last two: what stands alone gets its value here.
+ */
+export function withShorthandValues(argv: readonly string[], isEnd: (word: string) => boolean): string[] {
+  const end = argv.findIndex((word) => word === '--' || isEnd(word));
+  return argv.map((word, i) => {
+    const isAlone = (word === '--provenance' || word === '--sbom') && !isValue(argv[i + 1] ?? '');
+    return isAlone && (end === -1 || i < end) ? `${word}=true` : word;
+  });
+}
+
+function isValue(word: string): boolean {
+  return /^(?:1|0|t|f|true|false)$/i.test(word) || /^[a-z-]+=/.test(word);
+}
+
+function shorthand(type: string, value: string): string {
+  if (/^(?:1|t|true)$/i.test(value)) return `type=${type}`;
+  if (/^(?:0|f|false)$/i.test(value)) return `type=${type},disabled=true`;
+  return `type=${type},${value}`;
+}
+
+function fieldsOf(text: string): [string, string | undefined][] {
+  return csvWords('--attest', text).map((word) => {
+    const equals = word.indexOf('=');
+    return equals === -1 ? [word.toLowerCase(), undefined] : [word.slice(0, equals).toLowerCase(), word.slice(equals + 1)];
+  });
+}

@@ -36,6 +36,7 @@ export const ERROR_CODES = {
   PATH_ESCAPE: 'A path leaves the root it belongs to',
   FETCH_FAILED: 'A URL or a git repository cannot be fetched',
   IMAGE_NOT_FOUND: 'No such image in the store or the registry',
+  ATTESTATION_NOT_FOUND: 'Nothing is attested of an image',
   IMAGE_INVALID: 'An image breaks the OCI image specification',
   LAYER_INVALID: 'A layer archive is malformed or hostile',
   ARCHIVE_INVALID: 'An archive that ADD unpacks, or that is the build context, is malformed or hostile',

@@ -39,6 +39,7 @@ export {
   parseAttestation,
   type SbomRequest,
 } from './attestations/attestation-request.ts';
+export type { AttestedImage, Statement } from './attestations/read-attestations.ts';
 export type { Entitlement } from './builder/plan/entitlements.ts';
 export type { Outline, OutlineArg, OutlineMount } from './builder/plan/outline.ts';
 export type { Target } from './builder/plan/targets.ts';
@@ -50,6 +51,7 @@ export type { ImageAnnotation } from './images/image-format.ts';
 export type { Descriptor } from './oci/descriptor.ts';
 export type { Digest } from './oci/digest.ts';
 export type { ImageConfig } from './oci/image-config.ts';
+export { listAttestations } from './operations/attestations.ts';
 export type { BuildOptions } from './operations/build.ts';
 export type { BuildResult, OutputsResult } from './operations/build-outputs.ts';
 export {

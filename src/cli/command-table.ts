@@ -59,7 +59,7 @@ export interface Flags extends ResourceFlags, DnsFlags, ContainerFlags {
   readonly all?: boolean;
   /** A list for build, one for save. */
   readonly output?: string | readonly string[];
-  readonly format?: 'table' | 'json';
+  readonly format?: string;
 }
 
 export interface FlagSpec {
@@ -193,6 +193,15 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     ...{ name: 'inspect', summary: 'show manifest and config of an image as JSON', operands: '<image>', flags: [ROOT] },
     load: () => import('./commands/inspect.ts'),
+  },
+  {
+    ...{ name: 'attestations', summary: 'show what is attested of an image: how it was made, what is in it', operands: '<image>' },
+    flags: [
+      { flags: '--format <format>', description: 'json, {{json .Provenance}} or {{json .SBOM}}' },
+      { flags: '--platform <platform>', description: 'of this platform alone' },
+      ROOT,
+    ],
+    load: () => import('./commands/attestations.ts'),
   },
   {
     ...{ name: 'tag', summary: 'give an image another name', operands: '<source> <target>', flags: [ROOT] },

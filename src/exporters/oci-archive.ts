@@ -4,6 +4,7 @@
  */
 import type { Emit } from '../events.ts';
 import { imageSize } from '../images/image-size.ts';
+import { manifestsOf } from '../images/present-images.ts';
 import { canonicalJson } from '../oci/canonical-json.ts';
 import { type Descriptor, MEDIA_TYPE } from '../oci/descriptor.ts';
 import { hexOf } from '../oci/digest.ts';
@@ -95,11 +96,12 @@ interface DockerManifestItem {
   readonly Layers: readonly string[];
 }
 
-/** Docker's own list of images: one item per manifest, with all its tags. Indexes have no place in it. */
+/** Docker's own list of images: one item per manifest, with all its tags. Indexes of several have no place in it. */
 async function dockerManifest(store: SaveSession['store'], images: readonly NamedImage[]): Promise<DockerManifestItem[]> {
   const items = new Map<string, DockerManifestItem>();
-  for (const { name, descriptor } of images) {
-    if (!isManifestType(descriptor.mediaType)) continue;
+  for (const { name, descriptor: named } of images) {
+    const [descriptor, ...others] = manifestsOf(store, named);
+    if (descriptor === undefined || others.length > 0) continue;
     const item = items.get(descriptor.digest) ?? (await dockerItem(store, descriptor));
     const reference = name === undefined ? undefined : parseReference(name);
     if (reference?.tag !== undefined && reference.digest === undefined) item.RepoTags.push(familiarName(reference));

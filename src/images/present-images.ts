@@ -52,7 +52,8 @@ export async function wholePart(store: BlobSource, descriptor: Descriptor): Prom
 /** A manifest that no index chose is taken whatever it is for. */
 const NO_PLATFORM: Platform = { os: '', architecture: '' };
 
-function manifestsOf({ content }: BlobSource, root: Descriptor): Descriptor[] {
+/** Manifests of images that `root` leads to, or is; attestations are none. */
+export function manifestsOf({ content }: BlobSource, root: Descriptor): Descriptor[] {
   const manifests = new Map<string, Descriptor>();
   let level: readonly Descriptor[] = [root];
   for (let depth = 0; depth < INDEX_DEPTH_MAX && level.length > 0; depth++) {

@@ -241,7 +241,9 @@ describe('build --iidfile, --digestfile and --metadata-file', () => {
     const { manifest } = JSON.parse(await world.succeed(['inspect', 'app:1']));
     assert.equal(readFileSync(at('iid'), 'utf8'), manifest.config.digest);
     assert.equal(readFileSync(at('digest'), 'utf8'), digest);
-    const { 'buildx.build.ref': ref, 'buildx.build.warnings': warnings, ...rest } = JSON.parse(readFileSync(at('meta.json'), 'utf8'));
+    const metadata = JSON.parse(readFileSync(at('meta.json'), 'utf8'));
+    const { 'buildx.build.ref': ref, 'buildx.build.warnings': warnings, 'buildx.build.provenance': provenance, ...rest } = metadata;
+    assert.equal(provenance.invocation.configSource.entryPoint, 'Dockerfile');
     assert.match(ref, /^\w+\/\w+\/\w{25}$/);
     assert.match(JSON.stringify(warnings), /MaintainerDeprecated/);
     assert.equal(rest['containerimage.descriptor'].digest, digest);

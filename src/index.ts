@@ -28,8 +28,8 @@ export async function build(options: BuildOptions): Promise<OutputsResult> {
   await announce(session, plans, options);
   const resources = buildResources(session, input, { ...options, bases, limits, deadline });
   warnOfLowered(limits, session.emit);
-  const states = await executePlans(plans, resources);
-  return await exportResult(session, { resources, plans, states, input, bases, startedAt }, { outputs, options });
+  const stages = await executePlans(plans, resources);
+  return await exportResult(session, { resources, plans, stages, input, bases, startedAt }, { outputs, options });
 }
 
 export {

@@ -29,12 +29,13 @@ const ALLOWED = new Map<string, readonly string[]>([
   // Of the parser: the spelling of a name that is not known.
   ['exporters', [...RANK_3, 'attestations', 'registry']],
   ['default-root', []],
+  ['read-version', []],
   ['rootless', ['errors', 'sandbox', 'default-root']],
-  ['operations', [...ENGINE, 'session', 'default-root']],
+  ['operations', [...ENGINE, 'session', 'default-root', 'read-version']],
   ['session', [...ENGINE, 'default-root']],
   ['index', [...ENGINE, 'session', 'operations']],
   ['progress', RANK_0],
-  ['cli', [...RANK_0, 'index', 'progress', 'rootless']],
+  ['cli', [...RANK_0, 'index', 'progress', 'rootless', 'read-version']],
 ]);
 
 function roomOf(file: string): string {

@@ -1,8 +1,8 @@
 /** The process: argv in, exit code out. The only file that ends it. */
 import { constants } from 'node:os';
+import { readVersion } from '../read-version.ts';
 import { exitCodeOf, reportError } from './exit-code.ts';
 import { type ParsedCommand, parseCommandLine } from './parse-command-line.ts';
-import { readVersion } from './read-version.ts';
 import { runCommand } from './run-command.ts';
 import { openTerminal, type SignalTaker, type Terminal } from './terminal.ts';
 import { moveIfNeeded } from './without-root.ts';

@@ -1,13 +1,14 @@
 /** The attestations of one build: what is told of the plan and of what happened, as statements about each output. */
 import { randomBytes } from 'node:crypto';
 import { type AttestationForm, checkSize, putAttestations } from '../attestations/attestation-manifest.ts';
-import type { AttestationRequest, ProvenanceRequest } from '../attestations/attestation-request.ts';
+import type { AttestationRequest, ProvenanceRequest, SbomRequest } from '../attestations/attestation-request.ts';
 import type { BuildFacts } from '../attestations/build-facts.ts';
 import { fileSubjects } from '../attestations/file-subjects.ts';
 import { imageMaterial, sortedMaterials } from '../attestations/materials.ts';
 import { imagePurl } from '../attestations/package-url.ts';
 import { provenance } from '../attestations/provenance.ts';
 import { type Predicate, type Subject, statementBytes } from '../attestations/statement.ts';
+import type { BuildResources } from '../builder/execute/resources.ts';
 import type { StageState } from '../builder/execute/stage-state.ts';
 import { isProxyName, unusedBuildArgs } from '../builder/plan/build-args.ts';
 import type { BuildPlan } from '../builder/plan/build-plan.ts';
@@ -23,14 +24,25 @@ import type { Session } from '../session.ts';
 import type { BaseImages } from './base-image.ts';
 import type { BuildOptions } from './build.ts';
 import type { BuildInput } from './build-input.ts';
+import { buildSboms } from './build-sbom.ts';
 
-/** What is known when all steps have run: one plan and one state for each platform. */
+/** What is known when all steps have run: one plan, and the states of all its stages, for each platform. */
 export interface FinishedBuild {
+  readonly resources: BuildResources;
   readonly plans: readonly BuildPlan[];
-  readonly states: readonly StageState[];
+  readonly stages: readonly (readonly StageState[])[];
   readonly input: Pick<BuildInput, 'materials' | 'origin'>;
   readonly bases: BaseImages;
   readonly startedAt: Date;
+}
+
+/** Of the stage that each plan is for. */
+export function targetStates({ plans, stages }: FinishedBuild): StageState[] {
+  return plans.map(({ target }, position) => {
+    const state = stages[position]?.[target];
+    if (state === undefined) throw new Error('The target of a plan has run');
+    return state;
+  });
 }
 
 export interface Attester {
@@ -58,6 +70,15 @@ export interface FileTarget {
 }
 
 export function openAttester(session: Session, build: FinishedBuild, options: BuildOptions): Attester {
+  const { resources, plans, stages } = build;
+  const sboms = new Map<string, Promise<Predicate[]>>();
+  const sbomsOf = (position: number, request: SbomRequest, created: string): Promise<Predicate[]> => {
+    const key = JSON.stringify([position, request, created]);
+    const scanning =
+      sboms.get(key) ?? buildSboms({ plan: planAt(plans, position), stages: stages[position] ?? [], resources }, request, created);
+    sboms.set(key, scanning);
+    return scanning;
+  };
   const invocation = { id: randomBytes(16).toString('hex'), startedAt: seconds(build.startedAt), finishedAt: seconds(new Date()) };
   const predicates = async (position: number, asked: Asked): Promise<Predicate[]> => {
     const { request, sourceDateEpoch } = asked;
@@ -66,18 +87,28 @@ export function openAttester(session: Session, build: FinishedBuild, options: Bu
       const facts = await factsOf(session, build, { position, options, layers: asked.layers });
       all.push(provenance({ ...facts, invocation: sourceDateEpoch === undefined ? invocation : undefined }, request.provenance));
     }
-    return all;
+    return [...(request.sbom === undefined ? [] : await sbomsOf(position, request.sbom, asked.created)), ...all];
   };
   return {
     async ofImage(image, position, { request, names, form, sourceDateEpoch }) {
       const layers = await layersOf(session, build, { image, position, options });
       const subjects = imageSubjects(image, names);
       return await putAttestations(session.store, image.descriptor, {
-        ...{ subjects, form, predicates: await predicates(position, { request, sourceDateEpoch, layers }) },
+        ...{
+          subjects,
+          form,
+          predicates: await predicates(position, {
+            request,
+            sourceDateEpoch,
+            layers,
+            created: seconds(new Date(image.config.created ?? 0)),
+          }),
+        },
       });
     },
     async ofFiles({ platform, tree }, position, { request, prefix, sourceDateEpoch, isSplit }) {
-      const all = (await predicates(position, { request, sourceDateEpoch, layers: new Map() })).filter(({ inFiles }) => inFiles);
+      const created = seconds(sourceDateEpoch === undefined ? build.startedAt : new Date(sourceDateEpoch * 1000));
+      const all = (await predicates(position, { request, sourceDateEpoch, created, layers: new Map() })).filter(({ inFiles }) => inFiles);
       const subjects = all.length === 0 ? [] : await fileSubjects(tree, session.signal);
       const place = build.plans.length > 1 && !isSplit ? `.${formatPlatform(platform).replaceAll('/', '_')}` : '';
       return all.map((predicate) => {
@@ -88,7 +119,7 @@ export function openAttester(session: Session, build: FinishedBuild, options: Bu
     },
     async provenances(mode) {
       const all = new Map<string, object>();
-      for (const [position, { imagePlatform }] of build.states.entries()) {
+      for (const [position, { imagePlatform }] of targetStates(build).entries()) {
         const facts = await factsOf(session, build, { position, options, layers: new Map() });
         const isRepeated = options.buildArgs?.['SOURCE_DATE_EPOCH'] !== undefined;
         const request = { version: options.attestations?.provenance?.version, mode };
@@ -103,6 +134,8 @@ export function openAttester(session: Session, build: FinishedBuild, options: Bu
 interface Asked {
   readonly request: AttestationRequest;
   readonly sourceDateEpoch: number | undefined;
+  /** When what is attested was made: RFC 3339. */
+  readonly created: string;
   readonly layers: BuildFacts['layers'];
 }
 
@@ -161,13 +194,13 @@ function argsOf(plan: BuildPlan, { buildArgs = {}, labels = {} }: BuildOptions):
 /** Layers of the image by the steps that made them; those of the base are its FROM's. */
 async function layersOf(
   session: Session,
-  { plans, states }: FinishedBuild,
+  build: FinishedBuild,
   { image, position, options }: Told & { readonly image: AssembledImage },
 ): Promise<BuildFacts['layers']> {
   const { manifest } = await loadImage(session.store, image.descriptor, image.config);
-  const { ids, baseStep } = describePlan(planAt(plans, position), options.network ?? 'default');
+  const { ids, baseStep } = describePlan(planAt(build.plans, position), options.network ?? 'default');
   const layers = new Map<string, Descriptor[]>();
-  for (const [i, source] of (states[position]?.layers ?? []).entries()) {
+  for (const [i, source] of (targetStates(build)[position]?.layers ?? []).entries()) {
     const layer = manifest.layers[i];
     const step = (source.kind === 'snapshot' ? ids.get(source.step ?? '') : undefined) ?? baseStep;
     if (layer === undefined) throw new Error('An image has the layers of its state');

@@ -1,7 +1,6 @@
 /** What a build leaves: the outputs that were asked for, and what is known of the image afterwards. */
 import { assembleResult } from '../builder/execute/assemble-result.ts';
 import { snapshotOf } from '../builder/execute/files.ts';
-import type { BuildResources } from '../builder/execute/resources.ts';
 import { TsbuildError } from '../errors.ts';
 import { checkOutputs, exportOutputs, isImageOutput, writesToStdout } from '../exporters/export-outputs.ts';
 import { imageFormat } from '../exporters/image-attributes.ts';
@@ -18,7 +17,7 @@ import { formatReference, parseNewName } from '../oci/reference.ts';
 import type { Session } from '../session.ts';
 import { checkAttestations, fileTarget, imageTarget, isAttested, isLeftOut } from './attestation-target.ts';
 import { type BuildOptions, chosenPlatforms, resultOptions } from './build.ts';
-import { type Attester, type FinishedBuild, openAttester } from './build-attestations.ts';
+import { type Attester, type FinishedBuild, openAttester, targetStates } from './build-attestations.ts';
 import { checkTimeout } from './deadline.ts';
 import { chosenIsolation } from './isolation.ts';
 
@@ -79,7 +78,7 @@ function namesIn(output: Output): readonly string[] | undefined {
 /** Makes the outputs, one after the other. What several of them need is made once. */
 export async function exportResult(
   session: Session,
-  build: FinishedBuild & { readonly resources: BuildResources },
+  build: FinishedBuild,
   { outputs, options }: { readonly outputs: readonly Output[]; readonly options: BuildOptions },
 ): Promise<OutputsResult> {
   const attester = openAttester(session, build, options);
@@ -102,11 +101,9 @@ function fullName(output: Output, name: string, descriptor: Descriptor | undefin
   return formatReference({ registry: reference.registry, repository: reference.repository, digest: descriptor.digest });
 }
 
-function builtResult(
-  { resources, states }: FinishedBuild & { readonly resources: BuildResources },
-  attester: Attester,
-  options: BuildOptions,
-): BuiltResult {
+function builtResult(build: FinishedBuild, attester: Attester, options: BuildOptions): BuiltResult {
+  const { resources } = build;
+  const states = targetStates(build);
   const images = new Map<string, Promise<AssembledImage>>();
   return {
     image(output) {

@@ -11,10 +11,10 @@ import type { StageState } from './stage-state.ts';
 type Once = (key: number | string, start: () => Promise<StageState>) => Promise<StageState>;
 
 /**
- * The states of the target stages, one per plan, when all they need has run. What plans have in common runs once. The
+ * The states of all stages of each plan, in their order, when they have run. What plans have in common runs once. The
  * first failure stops everything else and is the one thrown; `resources.signal` aborts.
  */
-export async function executePlans(plans: readonly BuildPlan[], resources: BuildResources): Promise<StageState[]> {
+export async function executePlans(plans: readonly BuildPlan[], resources: BuildResources): Promise<StageState[][]> {
   const failure = new AbortController();
   const signal = AbortSignal.any([resources.signal, failure.signal]);
   const inFlight: StepsInFlight = new Map();
@@ -28,7 +28,7 @@ export async function executePlans(plans: readonly BuildPlan[], resources: Build
   });
 }
 
-async function executePlan(shared: Omit<StageRun, 'finished'>, failure: AbortController): Promise<StageState> {
+async function executePlan(shared: Omit<StageRun, 'finished'>, failure: AbortController): Promise<StageState[]> {
   const { plan } = shared;
   const running = new Map<number | string, Promise<StageState>>();
   const once: Once = (key, start) => {
@@ -49,7 +49,7 @@ async function executePlan(shared: Omit<StageRun, 'finished'>, failure: AbortCon
     }
   });
   await Promise.allSettled(stages);
-  return await run.finished({ kind: 'stage', index: plan.target });
+  return await Promise.all(stages);
 }
 
 /** A context's files are copied for those who want them as a stage. */

@@ -1,5 +1,5 @@
+import { readVersion } from '../../read-version.ts';
 import type { Invocation } from '../command-table.ts';
-import { readVersion } from '../read-version.ts';
 import { printResult } from '../terminal.ts';
 
 export async function run({ terminal }: Invocation): Promise<number> {

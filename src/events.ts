@@ -66,7 +66,8 @@ export interface WarningEvent {
 /** An image is complete in the local store (`names`: every tag it got) or in a registry. */
 export interface ImageEvent {
   readonly kind: 'image';
-  readonly action: 'stored' | 'pushed' | 'written';
+  /** `signed`: a signature is beside it in its repository. */
+  readonly action: 'stored' | 'pushed' | 'written' | 'signed';
   readonly digest: Digest;
   readonly names: readonly string[];
   /** Sum of its blobs in bytes. */

@@ -5,6 +5,7 @@ import { openBuildInput } from './operations/build-input.ts';
 import { type BuildResult, buildOutputs, exportResult, type OutputsResult } from './operations/build-outputs.ts';
 import { openDeadline } from './operations/deadline.ts';
 import { planPlatforms } from './operations/plan.ts';
+import { readSigningKey } from './operations/signatures.ts';
 import { parseDockerfile } from './parser/parse-dockerfile.ts';
 import { checkedLimits, warnOfLowered } from './sandbox/resource-limits.ts';
 import { openSession } from './session.ts';
@@ -18,6 +19,7 @@ export async function build(options: BuildOptions): Promise<OutputsResult>;
 export async function build(options: BuildOptions): Promise<OutputsResult> {
   const startedAt = new Date();
   const outputs = buildOutputs(options);
+  const signer = options.signBy && readSigningKey(options.signBy);
   const limits = checkedLimits(options.limits);
   using deadline = openDeadline(options);
   await using session = await openSession({ ...options, signal: deadline.signal });
@@ -29,7 +31,7 @@ export async function build(options: BuildOptions): Promise<OutputsResult> {
   const resources = buildResources(session, input, { ...options, bases, limits, deadline });
   warnOfLowered(limits, session.emit);
   const stages = await executePlans(plans, resources);
-  return await exportResult(session, { resources, plans, stages, input, bases, startedAt }, { outputs, options });
+  return await exportResult(session, { resources, plans, stages, input, bases, startedAt }, { outputs, options, signer });
 }
 
 export {
@@ -40,6 +42,7 @@ export {
   type SbomRequest,
 } from './attestations/attestation-request.ts';
 export type { AttestedImage, Statement } from './attestations/read-attestations.ts';
+export type { SignedPayload } from './attestations/signing/simple-signing.ts';
 export type { Entitlement } from './builder/plan/entitlements.ts';
 export type { Outline, OutlineArg, OutlineMount } from './builder/plan/outline.ts';
 export type { Target } from './builder/plan/targets.ts';
@@ -88,6 +91,7 @@ export {
 export { runImage } from './operations/run/run-image.ts';
 export type { ContainerDevice, ContainerMount, RunningContainer, RunOptions, RunResult } from './operations/run/run-options.ts';
 export type { SecretSource } from './operations/secrets.ts';
+export { type SigningKeySource, signImage, verifyImage } from './operations/signatures.ts';
 export type { SshSource } from './operations/ssh-agents.ts';
 export { importImage, pullImage, pushImage, saveImage } from './operations/transfer.ts';
 export type { LintWarning } from './parser/lint/lint-dockerfile.ts';

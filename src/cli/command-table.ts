@@ -34,6 +34,8 @@ export interface Flags extends ResourceFlags, DnsFlags, ContainerFlags {
   readonly attest?: readonly string[];
   readonly provenance?: readonly string[];
   readonly sbom?: readonly string[];
+  readonly signBy?: string;
+  readonly key?: string;
   readonly secret?: readonly string[];
   readonly ssh?: readonly string[];
   readonly allow?: readonly string[];
@@ -105,6 +107,8 @@ const PROGRESS: readonly FlagSpec[] = [
   ROOT,
 ];
 
+const SIGN_BY: FlagSpec = { flags: '--sign-by <key>', description: 'sign what is pushed with this private key: a file, or env://NAME' };
+
 export const COMMANDS: readonly CommandSpec[] = [
   {
     ...{ name: 'build', summary: 'build an image from a Dockerfile (the default command)', operands: '<context>' },
@@ -155,6 +159,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: '--sbom <true>', description: 'which packages are in it: --attest type=sbom', kind: 'repeatable' },
       { flags: '--load', description: 'load the image into Docker: --output type=docker' },
       { flags: '--push', description: 'push every tag: --output type=registry' },
+      SIGN_BY,
       { flags: '--iidfile <file>', description: 'write the digest of the config to a file' },
       { flags: '--digestfile <file>', description: 'write the digest of the image to a file' },
       { flags: '--metadata-file <file>', description: 'write what is known of the result to a file, as JSON' },
@@ -204,6 +209,23 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: () => import('./commands/attestations.ts'),
   },
   {
+    ...{ name: 'sign', summary: 'sign an image, and put the signature beside it in its repository', operands: '<image>' },
+    flags: [
+      { flags: '--key <key>', description: 'private key in PEM: a file, or env://NAME; COSIGN_PASSWORD is its passphrase' },
+      ...PROGRESS,
+    ],
+    load: () => import('./commands/sign.ts'),
+  },
+  {
+    ...{ name: 'verify', summary: 'tell whether an image in its registry is signed by a key', operands: '<image>' },
+    flags: [
+      { flags: '--key <key>', description: 'public key in PEM: a file, or env://NAME' },
+      { flags: '--format <format>', description: 'what to print: its digest, or all signatures', choices: ['digest', 'json'] },
+      ROOT,
+    ],
+    load: () => import('./commands/verify.ts'),
+  },
+  {
     ...{ name: 'tag', summary: 'give an image another name', operands: '<source> <target>', flags: [ROOT] },
     load: () => import('./commands/tag.ts'),
   },
@@ -221,7 +243,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: () => import('./commands/pull.ts'),
   },
   {
-    ...{ name: 'push', summary: 'send an image to its registry', operands: '<image>', flags: [...RETRY_FLAGS, ...PROGRESS] },
+    ...{ name: 'push', summary: 'send an image to its registry', operands: '<image>', flags: [SIGN_BY, ...RETRY_FLAGS, ...PROGRESS] },
     load: () => import('./commands/push.ts'),
   },
   {

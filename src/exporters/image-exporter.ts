@@ -7,7 +7,7 @@ import { formatReference, parseNewName, type Reference } from '../oci/reference.
 import { openRegistryClient } from '../registry/registry-client.ts';
 import type { Store } from '../store/open-store.ts';
 import { IMAGE_ATTRIBUTES, imageAttributes, namesOf } from './image-attributes.ts';
-import type { Exporter, ExportSession, ImageOutput } from './output.ts';
+import type { Exporter, ExportSession, ImageOutput, Output } from './output.ts';
 import { pushImage } from './registry-exporter.ts';
 
 /** A pushed image keeps its names in the store, too, so that the next command finds it; only `docker buildx` without a store differs. */
@@ -64,12 +64,32 @@ async function pushAll(
       const target = output.pushByDigest === true ? { registry: name.registry, repository: name.repository, digest } : name;
       await pushImage({ ...session, registry }, descriptor, target);
     }
+    await signPushed({ ...session, registry }, descriptor, names);
   } finally {
     if (output.insecure === true) await registry.close();
   }
 }
 
-function isPushed({ type, push, pushByDigest }: ImageOutput): boolean {
+type SignSession = Pick<ExportSession, 'registry' | 'signer' | 'emit'>;
+
+/** Once in each repository: signatures are of a digest, whatever tags it has. */
+export async function signPushed(
+  { registry, signer, emit }: SignSession,
+  { digest }: Descriptor,
+  names: readonly Reference[],
+): Promise<void> {
+  if (signer === undefined) return;
+  const { signImage } = await import('../attestations/signing/image-signatures.ts');
+  for (const [place, name] of new Map(names.map((each) => [`${each.registry}/${each.repository}`, each]))) {
+    const outcome = await signImage(registry, { registry: name.registry, repository: name.repository, digest }, signer);
+    if (outcome === 'signed') emit({ kind: 'image', action: 'signed', digest, names: [place], size: 0 });
+  }
+}
+
+/** Whether an output leaves something in a registry. */
+export function isPushed(output: Output): boolean {
+  if (output.type !== 'image' && output.type !== 'registry') return false;
+  const { type, push, pushByDigest } = output;
   return push ?? (type === 'registry' || pushByDigest === true);
 }
 

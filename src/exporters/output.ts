@@ -1,5 +1,6 @@
 /** What can be done with a finished build: a closed set of plain values, one shape for each `type` of `--output`. */
 import type { Writable } from 'node:stream';
+import type { SigningKey } from '../attestations/signing/signing-key.ts';
 import type { Emit } from '../events.ts';
 import type { AssembledImage } from '../images/assembled-image.ts';
 import type { ImageAnnotation } from '../images/image-format.ts';
@@ -111,6 +112,8 @@ export interface ExportSession {
   readonly retry: RetryOptions;
   readonly emit: Emit;
   readonly signal: AbortSignal;
+  /** Signs what is pushed. */
+  readonly signer: SigningKey | undefined;
   /** Where outputs to `-` go. */
   readonly stdout: Writable | undefined;
 }

@@ -1,9 +1,11 @@
 /** What a build leaves: the outputs that were asked for, and what is known of the image afterwards. */
+import type { SigningKey } from '../attestations/signing/signing-key.ts';
 import { assembleResult } from '../builder/execute/assemble-result.ts';
 import { snapshotOf } from '../builder/execute/files.ts';
 import { TsbuildError } from '../errors.ts';
 import { checkOutputs, exportOutputs, isImageOutput, writesToStdout } from '../exporters/export-outputs.ts';
 import { imageFormat } from '../exporters/image-attributes.ts';
+import { isPushed } from '../exporters/image-exporter.ts';
 import type { BuiltResult, ImageAttributes, Output, PlatformTree } from '../exporters/output.ts';
 import { streamOf } from '../exporters/stream-of.ts';
 import type { AssembledImage } from '../images/assembled-image.ts';
@@ -52,6 +54,11 @@ export function buildOutputs(options: BuildOptions): readonly Output[] {
   const platforms = chosenPlatforms(options.platforms ?? [], platformOf(process.arch));
   const isIndex = platforms.length > 1 || resultOptions(options).index === 'always';
   checkOutputs(outputs, { tags, isIndex });
+  if (options.signBy !== undefined && !outputs.some(isPushed)) {
+    throw new TsbuildError('USAGE', 'Cannot sign the image: nothing is pushed', {
+      hint: 'Add --push; signatures lie in the repository of the image.',
+    });
+  }
   if (outputs.some(writesToStdout)) streamOf({ stdout: options.stdout });
   for (const output of outputs.filter(isImageOutput)) {
     const format = formatOf(output, options);
@@ -79,7 +86,11 @@ function namesIn(output: Output): readonly string[] | undefined {
 export async function exportResult(
   session: Session,
   build: FinishedBuild,
-  { outputs, options }: { readonly outputs: readonly Output[]; readonly options: BuildOptions },
+  {
+    outputs,
+    options,
+    signer,
+  }: { readonly outputs: readonly Output[]; readonly options: BuildOptions; readonly signer: SigningKey | undefined },
 ): Promise<OutputsResult> {
   const attester = openAttester(session, build, options);
   const result = builtResult(build, attester, options);
@@ -87,7 +98,7 @@ export async function exportResult(
     session.emit({ kind: 'warning', message: 'Left attestations out of the output for Docker: it takes one manifest, and no index' });
   }
   const { store, registry, retry, emit, signal } = session;
-  const image = await exportOutputs({ store, registry, retry, emit, signal, stdout: options.stdout }, result, outputs);
+  const image = await exportOutputs({ store, registry, retry, emit, signal, signer, stdout: options.stdout }, result, outputs);
   const { descriptor, imageId, size, config } = image ?? ({} as Partial<AssembledImage>);
   const names = outputs.flatMap((output) => (namesIn(output) ?? []).map((name) => fullName(output, name, descriptor)));
   const provenance = options.provenance === undefined ? undefined : await attester.provenances(options.provenance);

@@ -27,6 +27,7 @@ import type { BuildInput, InputOptions } from './build-input.ts';
 import { warnOfFindings } from './check.ts';
 import type { Deadline } from './deadline.ts';
 import { chosenIsolation, type IsolationOptions } from './isolation.ts';
+import type { SigningKeySource } from './signatures.ts';
 
 export interface BuildOptions extends CommonOptions, InputOptions, Pick<IsolationOptions, 'isolation'> {
   /** Names for the image, such as `app:1`. */
@@ -52,6 +53,8 @@ export interface BuildOptions extends CommonOptions, InputOptions, Pick<Isolatio
   readonly stdout?: Writable | undefined;
   /** What is told of how the image was made and what is in it; nothing by default. */
   readonly attestations?: AttestationRequest | undefined;
+  /** Sign what is pushed. */
+  readonly signBy?: SigningKeySource | undefined;
   /** Hand provenance to the caller, too, whatever outputs get. */
   readonly provenance?: ProvenanceMode | undefined;
   /** Most steps at once; by default the number of cores. */

@@ -1,6 +1,7 @@
 /** `pull`, `push`, `save`, `import`: images in and out of the local store. */
 import type { Writable } from 'node:stream';
 import { openInput } from '../context/open-input.ts';
+import { signPushed } from '../exporters/image-exporter.ts';
 import { saveImages } from '../exporters/oci-archive.ts';
 import { pushImage as pushStored } from '../exporters/registry-exporter.ts';
 import { importRootfs } from '../images/import-image.ts';
@@ -11,6 +12,7 @@ import { parsePlatform } from '../oci/platform.ts';
 import { familiarName, formatReference, parseNewName, parseReference } from '../oci/reference.ts';
 import { type CommonOptions, openSession } from '../session.ts';
 import { storedImage } from './images.ts';
+import { readSigningKey, type SigningKeySource } from './signatures.ts';
 
 export interface TransferResult {
   /** Of the manifest or index. */
@@ -36,11 +38,13 @@ export async function pullImage(options: Named & Pulled): Promise<TransferResult
 }
 
 /** Sends a stored image to the registry that its name begins with. */
-export async function pushImage(options: Named): Promise<TransferResult> {
+export async function pushImage(options: Named & { readonly signBy?: SigningKeySource | undefined }): Promise<TransferResult> {
+  const signer = options.signBy && readSigningKey(options.signBy);
   await using session = await openSession(options);
   const { name, descriptor } = storedImage(session, options.name);
   const part = await wholePart(session.store, descriptor);
   await pushStored(session, part, parseReference(name));
+  await signPushed({ ...session, signer }, part, [parseReference(name)]);
   return { digest: part.digest, name: familiarName(parseReference(name)) };
 }
 

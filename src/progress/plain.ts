@@ -48,7 +48,7 @@ class PlainRenderer implements Renderer {
         return;
       case 'image': {
         const names = event.names.length === 0 ? '' : ` as ${event.names.map(plainText).join(', ')}`;
-        this.#write(`${event.action} ${event.digest}${names} (${formatSize(event.size)})`);
+        this.#write(`${event.action} ${event.digest}${names}${event.action === 'signed' ? '' : ` (${formatSize(event.size)})`}`);
         return;
       }
       default:

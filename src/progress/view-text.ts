@@ -49,5 +49,5 @@ export function noteText(event: BuildEvent, paint: Paint): string {
   }
   if (event.kind !== 'image') return '';
   const names = event.names.length === 0 ? '' : ` as ${event.names.map(plainText).join(', ')}`;
-  return `${event.action} ${paint.dim(event.digest)}${names} (${formatSize(event.size)})`;
+  return `${event.action} ${paint.dim(event.digest)}${names}${event.action === 'signed' ? '' : ` (${formatSize(event.size)})`}`;
 }

@@ -8,6 +8,7 @@ import type { Flags, Invocation } from '../command-table.ts';
 import { dnsOf } from '../dns-flags.ts';
 import { durationOf } from '../duration-flag.ts';
 import { entitlementOf } from '../entitlement.ts';
+import { signingKeyOf } from '../key-flag.ts';
 import { keyValues } from '../key-values.ts';
 import { outputsOf } from '../output-flag.ts';
 import { limitsOf } from '../resource-flags.ts';
@@ -48,6 +49,7 @@ function choices(flags: Flags, env: Readonly<Record<string, string | undefined>>
     labels: keyValues('--label', flags.label ?? []),
     annotations: annotationsOf(flags.annotation ?? []),
     attestations: attestationsOf(flags),
+    signBy: flags.signBy === undefined ? undefined : signingKeyOf('--sign-by', flags.signBy, env),
     provenance: flags.metadataFile === undefined ? undefined : metadataProvenance(env),
     allow: (flags.allow ?? []).map(entitlementOf),
     ssh: sshOf(flags.ssh ?? [], env),

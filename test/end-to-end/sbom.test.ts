@@ -1,7 +1,7 @@
 /** `--sbom`: packages of real package managers, and what these say themselves. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { assertSpdx } from '../attestations/_spdx-rules.ts';
@@ -35,6 +35,17 @@ async function listed(name: string, type: string): Promise<string[]> {
     .filter(({ externalRefs }) => externalRefs?.[0]?.referenceLocator.startsWith(`pkg:${type}/`))
     .map((each) => `${each.name} ${each.versionInfo}`)
     .sort();
+}
+
+/** The same headers in a Berkeley DB, as rpm kept them before. */
+async function assertBerkeleyTheSame(root: string, expected: readonly string[]): Promise<void> {
+  const place = path.join(root, 'var/lib/rpm');
+  const rows = run('sqlite3', path.join(place, 'rpmdb.sqlite'), 'SELECT printf(" %08x", hnum), " " || lower(hex(blob)) FROM Packages;');
+  const header = 'VERSION=3\nformat=bytevalue\ntype=hash\ndb_pagesize=4096\nHEADER=END\n';
+  execFileSync('db5.3_load', [path.join(place, 'Packages')], { input: `${header}${rows.replaceAll('|', '\n')}DATA=END\n` });
+  for (const name of readdirSync(place).filter((each) => each.startsWith('rpmdb'))) rmSync(path.join(place, name));
+  await buildOf(root, 'bdb');
+  assert.deepEqual(await listed('bdb', 'rpm/fedora'), expected);
 }
 
 /** Builds an image of a directory, with an SBOM. */
@@ -96,6 +107,7 @@ describe('build --sbom', () => {
       'pkg:rpm/fedora/p3@1.3-3?arch=noarch&distro=fedora-40&epoch=4&upstream=p3-1.3-3.src.rpm',
     );
     assert.equal(found?.licenseDeclared, 'GPL-2.0-or-later AND MIT');
+    await assertBerkeleyTheSame(root, expected);
   });
 
   test('lists of node_modules what npm ls lists', async () => {

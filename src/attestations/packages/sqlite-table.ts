@@ -2,7 +2,7 @@
  * Rows of one table of an SQLite database, read without SQLite, which older versions of Node lack. The file is a stranger's: every page is
  * visited once, every number is checked before it is used. Source: sqlite.org, "Database File Format".
  */
-import { readSync } from 'node:fs';
+import { byteBudget, RecordError, type RecordFile } from './record-file.ts';
 
 /** A value of a row: integers that are not exact numbers, and floats, are none that we need. */
 export type SqliteValue = null | number | Buffer;
@@ -13,38 +13,35 @@ const COLUMNS_MAX = 64;
 const INTERIOR = 5;
 const LEAF = 13;
 
-/** The file cannot be read as such a database. */
-export class SqliteError extends Error {}
-
 interface Database {
-  readonly fd: number;
+  readonly file: RecordFile;
   readonly pageSize: number;
   readonly usable: number;
   readonly pages: number;
-  /** Bytes that rows may still have: each page is of one row at most, so that all of them are not longer than the file. */
-  left: number;
+  /** Each page is of one row at most, so that all rows are not longer than the file. */
+  readonly spend: (bytes: number) => void;
 }
 
-/** In the order of row ids; nothing where there is no such table. Throws SqliteError. */
-export function* sqliteRows(fd: number, size: number, table: string): Generator<SqliteValue[]> {
-  const database = openDatabase(fd, size);
+/** In the order of row ids; nothing where there is no such table. Throws RecordError. */
+export function* sqliteRows(file: RecordFile, table: string): Generator<SqliteValue[]> {
+  const database = openDatabase(file);
   for (const [type, name, , root] of rowsBelow(database, 1)) {
     if (text(type) !== 'table' || text(name) !== table) continue;
-    if (typeof root !== 'number') throw new SqliteError('a table has no root');
+    if (typeof root !== 'number') throw new RecordError('a table has no root');
     yield* rowsBelow(database, root);
     return;
   }
 }
 
-function openDatabase(fd: number, size: number): Database {
-  const header = readAt(fd, 0, 100);
-  if (header.toString('latin1', 0, 16) !== MAGIC) throw new SqliteError('it is no SQLite database');
+function openDatabase(file: RecordFile): Database {
+  const header = file.at(0, 100);
+  if (header.toString('latin1', 0, 16) !== MAGIC) throw new RecordError('it is no SQLite database');
   const pageSize = header.readUInt16BE(16) === 1 ? 65_536 : header.readUInt16BE(16);
   const usable = pageSize - header.readUInt8(20);
-  if (pageSize < 512 || (pageSize & (pageSize - 1)) !== 0 || usable < 480) throw new SqliteError('its page size is none');
-  if (header.readUInt32BE(56) > 1) throw new SqliteError('its texts are not UTF-8');
-  const pages = Math.min(PAGES_MAX, Math.floor(size / pageSize));
-  return { fd, pageSize, usable, pages, left: pages * pageSize };
+  if (pageSize < 512 || (pageSize & (pageSize - 1)) !== 0 || usable < 480) throw new RecordError('its page size is none');
+  if (header.readUInt32BE(56) > 1) throw new RecordError('its texts are not UTF-8');
+  const pages = Math.min(PAGES_MAX, Math.floor(file.size / pageSize));
+  return { file, pageSize, usable, pages, spend: byteBudget(file.size) };
 }
 
 /** A b-tree of a table: interior pages lead to leaves. */
@@ -52,15 +49,15 @@ function* rowsBelow(database: Database, root: number): Generator<SqliteValue[]> 
   const visited = new Set<number>();
   const waiting = [root];
   for (let number = waiting.pop(); number !== undefined; number = waiting.pop()) {
-    if (visited.has(number)) throw new SqliteError('a page is in its tree twice');
+    if (visited.has(number)) throw new RecordError('a page is in its tree twice');
     visited.add(number);
     const page = readPage(database, number);
     const start = number === 1 ? 100 : 0;
     const kind = byteAt(page, start);
     const cells = page.readUInt16BE(start + 3);
-    if (kind !== INTERIOR && kind !== LEAF) throw new SqliteError('a page is none of a table');
+    if (kind !== INTERIOR && kind !== LEAF) throw new RecordError('a page is none of a table');
     const first = start + (kind === LEAF ? 8 : 12);
-    if (first + cells * 2 > page.length) throw new SqliteError('a page has too many cells');
+    if (first + cells * 2 > page.length) throw new RecordError('a page has too many cells');
     const places = Array.from({ length: cells }, (_, i) => page.readUInt16BE(first + i * 2));
     if (kind === LEAF) for (const place of places) yield rowAt(database, page, place);
     else waiting.push(...[...places.map((place) => uint32At(page, place)), uint32At(page, start + 8)].reverse());
@@ -70,8 +67,7 @@ function* rowsBelow(database: Database, root: number): Generator<SqliteValue[]> 
 function rowAt(database: Database, page: Buffer, place: number): SqliteValue[] {
   const length = varintAt(page, place);
   const rowId = varintAt(page, length.end);
-  database.left -= length.value;
-  if (database.left < 0) throw new SqliteError('its rows are longer than it is');
+  database.spend(length.value);
   return recordOf(payloadAt(database, page, { start: rowId.end, length: length.value }));
 }
 
@@ -82,7 +78,7 @@ function payloadAt(database: Database, page: Buffer, { start, length }: { start:
   const inPageMin = Math.floor(((usable - 12) * 32) / 255) - 23;
   const rest = inPageMin + ((length - inPageMin) % (usable - 4));
   const local = length <= inPageMax ? length : rest <= inPageMax ? rest : inPageMin;
-  if (start + local > page.length) throw new SqliteError('a row leaves its page');
+  if (start + local > page.length) throw new RecordError('a row leaves its page');
   const payload = Buffer.alloc(length);
   page.copy(payload, 0, start, start + local);
   let next = local < length ? uint32At(page, start + local) : 0;
@@ -104,7 +100,7 @@ function recordOf(payload: Buffer): SqliteValue[] {
     const type = varintAt(payload, place);
     place = type.end;
     const size = sizeOf(type.value);
-    if (at + size > payload.length || values.length >= COLUMNS_MAX) throw new SqliteError('a row is longer than it says');
+    if (at + size > payload.length || values.length >= COLUMNS_MAX) throw new RecordError('a row is longer than it says');
     values.push(cellValue(type.value, payload.subarray(at, at + size)));
     at += size;
   }
@@ -131,18 +127,12 @@ function varintAt(bytes: Buffer, start: number): { value: number; end: number } 
     if (value > Number.MAX_SAFE_INTEGER) break;
     if (byte < 0x80) return { value, end: start + i + 1 };
   }
-  throw new SqliteError('a number is too large');
+  throw new RecordError('a number is too large');
 }
 
-function readPage({ fd, pageSize, pages, usable }: Database, number: number): Buffer {
-  if (number < 1 || number > pages) throw new SqliteError('a page is not in the file');
-  return readAt(fd, (number - 1) * pageSize, pageSize).subarray(0, usable);
-}
-
-function readAt(fd: number, position: number, length: number): Buffer {
-  const bytes = Buffer.alloc(length);
-  if (readSync(fd, bytes, 0, length, position) < length) throw new SqliteError('the file is cut off');
-  return bytes;
+function readPage({ file, pageSize, pages, usable }: Database, number: number): Buffer {
+  if (number < 1 || number > pages) throw new RecordError('a page is not in the file');
+  return file.at((number - 1) * pageSize, pageSize).subarray(0, usable);
 }
 
 function byteAt(bytes: Buffer, place: number): number {
@@ -154,7 +144,7 @@ function uint32At(bytes: Buffer, place: number): number {
 }
 
 function fail(): never {
-  throw new SqliteError('a number is beyond its page');
+  throw new RecordError('a number is beyond its page');
 }
 
 function text(value: SqliteValue | undefined): string | undefined {

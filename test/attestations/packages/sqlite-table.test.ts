@@ -4,7 +4,8 @@ import { execFileSync } from 'node:child_process';
 import { closeSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { SqliteError, type SqliteValue, sqliteRows } from '../../../src/attestations/packages/sqlite-table.ts';
+import { RecordError, recordFile } from '../../../src/attestations/packages/record-file.ts';
+import { type SqliteValue, sqliteRows } from '../../../src/attestations/packages/sqlite-table.ts';
 import { temporaryDirectory } from '../../registry/_temporary.ts';
 
 const directory = temporaryDirectory();
@@ -18,7 +19,7 @@ function rowsOf(file: string, table: string): SqliteValue[][] {
   const bytes = readFileSync(file).length;
   const fd = openSync(file, 'r');
   try {
-    return [...sqliteRows(fd, bytes, table)];
+    return [...sqliteRows(recordFile(fd, bytes), table)];
   } finally {
     closeSync(fd);
   }
@@ -83,7 +84,7 @@ test('sqliteRows() ends with an error of its own, and soon, whatever is in the f
     try {
       rowsOf(file, 'Packages');
     } catch (error) {
-      assert.ok(error instanceof SqliteError, String(error));
+      assert.ok(error instanceof RecordError, String(error));
       failures++;
     }
     assert.ok(performance.now() - startedAt < 2000);

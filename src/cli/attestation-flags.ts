@@ -22,22 +22,6 @@ export function metadataProvenance(env: Readonly<Record<string, string | undefin
   throw new TsbuildError('USAGE', `Cannot use BUILDX_METADATA_PROVENANCE=${value.slice(0, 100)}: not min, max or disabled`);
 }
 
-/**
- * A shorthand may stand alone (`--sbom .`), with its value in the same word or, as docker takes it, in the next. commander knows only
- * one of the last two: what stands alone gets its value here.
- */
-export function withShorthandValues(argv: readonly string[], isEnd: (word: string) => boolean): string[] {
-  const end = argv.findIndex((word) => word === '--' || isEnd(word));
-  return argv.map((word, i) => {
-    const isAlone = (word === '--provenance' || word === '--sbom') && !isValue(argv[i + 1] ?? '');
-    return isAlone && (end === -1 || i < end) ? `${word}=true` : word;
-  });
-}
-
-function isValue(word: string): boolean {
-  return /^(?:1|0|t|f|true|false)$/i.test(word) || /^[a-z-]+=/.test(word);
-}
-
 function shorthand(type: string, value: string): string {
   if (/^(?:1|t|true)$/i.test(value)) return `type=${type}`;
   if (/^(?:0|f|false)$/i.test(value)) return `type=${type},disabled=true`;

@@ -1,8 +1,8 @@
 /** argv → the command to run. commander knows the grammar; its complaints become USAGE errors. */
 import { Command, CommanderError, Option } from 'commander';
 import { TsbuildError } from '../errors.ts';
-import { withShorthandValues } from './attestation-flags.ts';
 import { COMMANDS, type CommandSpec, type FlagSpec, type Flags } from './command-table.ts';
+import { withShorthandValues } from './shorthand-values.ts';
 
 export interface ParsedCommand {
   readonly spec: CommandSpec;

@@ -19,8 +19,9 @@ import { formatReference, parseNewName } from '../oci/reference.ts';
 import type { Session } from '../session.ts';
 import { checkAttestations, fileTarget, imageTarget, isAttested, isLeftOut } from './attestation-target.ts';
 import { type BuildOptions, chosenPlatforms, resultOptions } from './build.ts';
-import { type Attester, type FinishedBuild, openAttester, targetStates } from './build-attestations.ts';
+import { type Attester, openAttester } from './build-attestations.ts';
 import { checkTimeout } from './deadline.ts';
+import { type FinishedBuild, targetStates } from './finished-build.ts';
 import { chosenIsolation } from './isolation.ts';
 
 /** Of the first output that is an image. */

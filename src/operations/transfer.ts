@@ -7,10 +7,11 @@ import { pushImage as pushStored } from '../exporters/registry-exporter.ts';
 import { importRootfs } from '../images/import-image.ts';
 import { wholePart } from '../images/present-images.ts';
 import { pullImage as pullFrom } from '../images/pull-image.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import { parsePlatform } from '../oci/platform.ts';
 import { familiarName, formatReference, parseNewName, parseReference } from '../oci/reference.ts';
-import { type CommonOptions, openSession } from '../session.ts';
+import { type CommonOptions, openSession, type Session } from '../session.ts';
 import { storedImage } from './images.ts';
 import { readSigningKey, type SigningKeySource } from './signatures.ts';
 
@@ -43,9 +44,20 @@ export async function pushImage(options: Named & { readonly signBy?: SigningKeyS
   await using session = await openSession(options);
   const { name, descriptor } = storedImage(session, options.name);
   const part = await wholePart(session.store, descriptor);
+  tellOfPart(session, { whole: descriptor, part, name });
   await pushStored(session, part, parseReference(name));
   await signPushed({ ...session, signer }, part, [parseReference(name)]);
   return { digest: part.digest, name: familiarName(parseReference(name)) };
+}
+
+/** A digest that is another one has to be told of. */
+function tellOfPart(
+  { emit }: Session,
+  { whole, part, name }: { readonly whole: Descriptor; readonly part: Descriptor; readonly name: string },
+): void {
+  if (part.digest === whole.digest) return;
+  const message = `The store has only a part of ${name}, without platforms or attestations that were not pulled: it goes as ${part.digest}`;
+  emit({ kind: 'warning', message });
 }
 
 /** Writes a stored image as an OCI archive (which `docker load` takes, too) to a file, by rename, or to a stream. */
@@ -53,6 +65,7 @@ export async function saveImage(options: Named & { readonly output: string | Wri
   await using session = await openSession(options);
   const { name, descriptor: whole } = storedImage(session, options.name);
   const stored = { name, descriptor: await wholePart(session.store, whole) };
+  tellOfPart(session, { whole, part: stored.descriptor, name });
   await saveImages(session, [stored], typeof options.output === 'string' ? { path: options.output } : { stream: options.output });
   return { digest: stored.descriptor.digest, name: familiarName(parseReference(stored.name)) };
 }

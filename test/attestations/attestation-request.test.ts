@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { attestationsOf, metadataProvenance, withShorthandValues } from '../../src/cli/attestation-flags.ts';
+import { attestationsOf, metadataProvenance } from '../../src/cli/attestation-flags.ts';
 
 const provenance = (value: string) => attestationsOf({ provenance: [value] }).provenance;
 
@@ -33,15 +33,4 @@ test('parseAttestation() refuses what it does not know', () => {
   assert.throws(() => metadataProvenance({ BUILDX_METADATA_PROVENANCE: 'all' }), { code: 'ERR_TSBUILD_USAGE' });
   assert.equal(metadataProvenance({ BUILDX_METADATA_PROVENANCE: 'disabled' }), undefined);
   assert.equal(metadataProvenance({}), 'min');
-});
-
-test('withShorthandValues() leaves the context alone, and what belongs to a command that is run', () => {
-  const values = (line: string): string => withShorthandValues(line.split(' '), (word) => word === 'run').join(' ');
-  assert.equal(values('--provenance .'), '--provenance=true .');
-  assert.equal(values('build --sbom --provenance -t x .'), 'build --sbom=true --provenance=true -t x .');
-  assert.equal(values('--provenance mode=max .'), '--provenance mode=max .');
-  assert.equal(values('--provenance false .'), '--provenance false .');
-  assert.equal(values('--sbom=false .'), '--sbom=false .');
-  assert.equal(values('run x --sbom .'), 'run x --sbom .');
-  assert.equal(values('x -- --sbom .'), 'x -- --sbom .');
 });

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
@@ -63,6 +63,10 @@ describe('build --provenance', () => {
     assert.equal(await world.succeed(['run', name], { root: elsewhere }), 'attested');
     assert.match(await world.succeed(['images'], { root: elsewhere }), /app:1/);
     assert.equal((await attested(name, 'Provenance.SLSA', elsewhere)).metadata.completeness.parameters, true);
+    const again = await world.tsbuild(['push', '--progress=plain', name], { root: elsewhere });
+    assert.equal(again.stdout.trim(), image.digest, 'it was pulled without what lies beside it');
+    assert.match(again.stderr, /WARNING: The store has only a part of/);
+    await world.succeed(['push', name]);
     const { size, platforms } = JSON.parse(await world.succeed(['inspect', name]));
     assert.ok(size > 0);
     assert.deepEqual(platforms, [{ os: 'linux', architecture: 'amd64' }], 'an attestation is no platform');
@@ -201,6 +205,31 @@ describe('build --provenance', () => {
     const taken = world.context({ Dockerfile: 'FROM scratch\nCOPY provenance.json /\n', 'provenance.json': '' });
     const { stderr } = await world.tsbuild(['build', '--provenance', '-o', at('taken'), taken]);
     assert.match(stderr, /ERR_TSBUILD_EXPORT_FAILED.*has a file of that name[\s\S]*attestation-prefix/);
+  });
+
+  test('gives an image of one platform an index that takes annotations, and goes with the image', async () => {
+    const context = world.context({ Dockerfile: 'FROM scratch\nCOPY x /\n', x: 'annotated' });
+    const layout = at('annotated');
+    const flags = [
+      '--provenance',
+      '--annotation',
+      'index:a=1',
+      '-t',
+      'ann:1',
+      '-o',
+      `type=oci,tar=false,dest=${layout}`,
+      '-o',
+      'type=image',
+    ];
+    const digest = await world.succeed(['build', ...flags, context]);
+    const index = JSON.parse(readFileSync(path.join(layout, 'blobs', digest.replace(':', '/')), 'utf8'));
+    assert.deepEqual(index.annotations, { a: '1' });
+    const refused = await world.tsbuild(['build', '--annotation', 'index:a=1', context]);
+    assert.match(refused.stderr, /has no index/);
+    const blob = path.join(world.root, 'blobs', index.manifests[1].digest.replace(':', '/'));
+    assert.equal(existsSync(blob), true);
+    await world.succeed(['rmi', 'ann:1']);
+    assert.equal(existsSync(blob), false);
   });
 
   test('of several platforms is one of each, and OCI artifacts have a subject', async () => {

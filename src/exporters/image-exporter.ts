@@ -2,6 +2,7 @@
 import { TsbuildError } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { imageSize } from '../images/image-size.ts';
+import { manifestsOf } from '../images/present-images.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { formatReference, parseNewName, type Reference } from '../oci/reference.ts';
 import { openRegistryClient } from '../registry/registry-client.ts';
@@ -70,19 +71,20 @@ async function pushAll(
   }
 }
 
-type SignSession = Pick<ExportSession, 'registry' | 'signer' | 'emit'>;
+type SignSession = Pick<ExportSession, 'registry' | 'signer' | 'emit' | 'store'>;
 
-/** Once in each repository: signatures are of a digest, whatever tags it has. */
+/** Once in each repository: signatures are of digests, whatever tags these have. What an index lists is signed, too: runtimes look at that. */
 export async function signPushed(
-  { registry, signer, emit }: SignSession,
-  { digest }: Descriptor,
+  { registry, signer, emit, store }: SignSession,
+  pushed: Descriptor,
   names: readonly Reference[],
 ): Promise<void> {
   if (signer === undefined) return;
-  const { signImage } = await import('../attestations/signing/image-signatures.ts');
-  for (const [place, name] of new Map(names.map((each) => [`${each.registry}/${each.repository}`, each]))) {
-    const outcome = await signImage(registry, { registry: name.registry, repository: name.repository, digest }, signer);
-    if (outcome === 'signed') emit({ kind: 'image', action: 'signed', digest, names: [place], size: 0 });
+  const { signImages } = await import('../attestations/signing/image-signatures.ts');
+  const digests = [pushed, ...manifestsOf(store, pushed)].map(({ digest }) => digest);
+  for (const [place, { registry: host, repository }] of new Map(names.map((each) => [`${each.registry}/${each.repository}`, each]))) {
+    const outcome = await signImages(registry, { registry: host, repository }, { digests, key: signer });
+    if (outcome === 'signed') emit({ kind: 'image', action: 'signed', digest: pushed.digest, names: [place], size: 0 });
   }
 }
 

@@ -1,9 +1,12 @@
 /** `sign` and `verify`: signatures of images, made and found in their repositories. */
-import { type SignedImage, signImage as signIn, verifyImage as verifyIn } from '../attestations/signing/image-signatures.ts';
+import { isAttestationManifest } from '../attestations/read-attestations.ts';
+import { type SignedImage, signImages, verifyImage as verifyIn } from '../attestations/signing/image-signatures.ts';
 import { type SigningKey, signingKey, type VerifyingKey, verifyingKey } from '../attestations/signing/signing-key.ts';
 import type { SignedPayload } from '../attestations/signing/simple-signing.ts';
 import { TsbuildError } from '../errors.ts';
+import { manifestsOf } from '../images/present-images.ts';
 import type { Digest } from '../oci/digest.ts';
+import { parseManifestDocument } from '../oci/parse-manifest.ts';
 import { familiarName, formatReference, parseReference, type Reference } from '../oci/reference.ts';
 import { type CommonOptions, openSession, type Session } from '../session.ts';
 import { openSecrets, type SecretSource } from './secrets.ts';
@@ -23,8 +26,8 @@ export function readSigningKey({ key, passphrase }: SigningKeySource): SigningKe
 }
 
 /**
- * Signs what the name means in the local store, else in the registry, and puts the signature beside it there. Throws KEY_INVALID and the
- * registry's errors.
+ * Signs what the name means in the local store, else in the registry, with the images that it lists, and puts the signatures beside it
+ * there. Throws KEY_INVALID and the registry's errors.
  */
 export async function signImage(
   options: Named & SigningKeySource,
@@ -32,12 +35,39 @@ export async function signImage(
   const key = readSigningKey(options);
   await using session = await openSession(options);
   const reference = parseReference(options.name);
-  const stored = session.store.images.get(formatReference(reference))?.descriptor.digest;
-  const image = await digested(session, reference, stored);
-  const outcome = await signIn(session.registry, image, key);
-  if (outcome === 'signed')
-    session.emit({ kind: 'image', action: 'signed', digest: image.digest, names: [familiarName(reference)], size: 0 });
-  return { digest: image.digest, outcome };
+  const digests = storedDigests(session, reference) ?? (await remoteDigests(session, reference));
+  const { registry, repository } = reference;
+  const outcome = await signImages(session.registry, { registry, repository }, { digests, key });
+  const [digest] = digests;
+  if (outcome === 'signed') session.emit({ kind: 'image', action: 'signed', digest, names: [familiarName(reference)], size: 0 });
+  return { digest, outcome };
+}
+
+/** The digest itself, then those of the images that an index lists. */
+type Digests = readonly [Digest, ...Digest[]];
+
+function storedDigests({ store }: Session, reference: Reference): Digests | undefined {
+  const stored = store.images.resolve(reference.digest ?? formatReference(reference))?.descriptor;
+  if (stored === undefined || (reference.digest !== undefined && stored.digest !== reference.digest)) return undefined;
+  return [stored.digest, ...manifestsOf(store, stored).map(({ digest }) => digest)];
+}
+
+async function remoteDigests(session: Session, reference: Reference): Promise<Digests> {
+  const { descriptor, indexes } = await resolved(session, reference);
+  const [index] = indexes;
+  if (index === undefined) return [descriptor.digest];
+  const document = parseManifestDocument(index.bytes, index.descriptor.mediaType, `index of ${formatReference(reference)}`);
+  const listed = document.kind === 'index' ? document.index.manifests.filter((each) => !isAttestationManifest(each)) : [];
+  return [index.descriptor.digest, ...listed.map(({ digest }) => digest)];
+}
+
+async function resolved(session: Session, reference: Reference): ReturnType<Session['registry']['resolve']> {
+  try {
+    return await session.registry.resolve(reference, session.platform);
+  } catch (error) {
+    if (error instanceof TsbuildError && error.code === 'ERR_TSBUILD_PLATFORM_NOT_FOUND') error.hinted('Or pull it with --platform first.');
+    throw error;
+  }
 }
 
 /** Asks the registry alone. Throws SIGNATURE_NOT_FOUND, SIGNATURE_INVALID, KEY_INVALID and the registry's errors. */
@@ -46,20 +76,12 @@ export async function verifyImage(
 ): Promise<{ readonly digest: Digest; readonly signatures: readonly SignedPayload[] }> {
   const key: VerifyingKey = verifyingKey(needed(openSecrets({ key: options.key }).read('key')));
   await using session = await openSession(options);
-  const image = await digested(session, parseReference(options.name), undefined);
-  return { digest: image.digest, signatures: await verifyIn(session.registry, image, key) };
-}
-
-/** One digest from here on, whatever the tag does meanwhile. */
-async function digested(session: Session, reference: Reference, known: Digest | undefined): Promise<SignedImage> {
+  const reference = parseReference(options.name);
   const { registry, repository } = reference;
-  const digest = reference.digest ?? known;
-  if (digest !== undefined) return { registry, repository, digest };
-  const { descriptor, indexes } = await session.registry.resolve(reference, session.platform).catch((error: unknown) => {
-    if (error instanceof TsbuildError && error.code === 'ERR_TSBUILD_PLATFORM_NOT_FOUND') error.hinted('Or name the image by its digest.');
-    throw error;
-  });
-  return { registry, repository, digest: indexes[0]?.descriptor.digest ?? descriptor.digest };
+  // One digest from here on, whatever the tag does meanwhile.
+  const digest = reference.digest ?? (await remoteDigests(session, reference))[0];
+  const image: SignedImage = { registry, repository, digest };
+  return { digest, signatures: await verifyIn(session.registry, image, key) };
 }
 
 function needed(value: Buffer | undefined): Buffer {

@@ -107,6 +107,16 @@ describe('build --sign-by', () => {
     assert.equal(await world.succeed(['verify', name, '--key', at('mine.pub')]), digest);
     const { signatures } = JSON.parse(await world.succeed(['verify', name, '--key', at('mine.pub'), '--format', 'json']));
     assert.deepEqual(signatures, [{ reference: `${registry.host}/app`, digest, optional: null }]);
+    const index = JSON.parse(run('skopeo', 'inspect', '--raw', '--tls-verify=false', `docker://${name}`));
+    const [image, attestation] = index.manifests;
+    const listed = `${registry.host}/app@${image.digest}`;
+    assert.equal(
+      await world.succeed(['verify', listed, '--key', at('mine.pub')]),
+      image.digest,
+      'runtimes look at the image that they chose',
+    );
+    const none = await world.tsbuild(['verify', `${registry.host}/app@${attestation.digest}`, '--key', at('mine.pub')]);
+    assert.match(none.stderr, /ERR_TSBUILD_SIGNATURE_NOT_FOUND/, 'an attestation is a part of what the index says');
     run('skopeo', 'copy', '--src-tls-verify=false', `docker://${registry.host}/app:${sig(digest)}`, `dir:${at('signatures')}`);
   });
 
@@ -133,6 +143,7 @@ describe('sign and verify', () => {
     const sign = ['sign', name, '--key', at('other.key')];
     assert.equal(await world.succeed(sign), digest);
     assert.equal(await world.succeed(sign), digest, 'again');
+    assert.equal(await world.succeed(sign, { root: at('no-store') }), digest, 'and as the registry has it');
     const { layers } = await manifestOf('several', sig(digest));
     assert.equal(layers.length, 2);
     const payload = await blobOf('several', layers[0]?.digest ?? '');

@@ -27,8 +27,19 @@ const SIGNATURES_MAX = 200;
 /** No manifest of signatures is of a platform. */
 const ANY_PLATFORM = { os: 'linux', architecture: 'amd64' };
 
+/** Each digest once, those of an index and of what it lists. `exists`: all of them had a signature of the key. */
+export async function signImages(
+  registry: SignatureRegistry,
+  repository: Pick<Reference, 'registry' | 'repository'>,
+  { digests, key }: { readonly digests: readonly Digest[]; readonly key: SigningKey },
+): Promise<'signed' | 'exists'> {
+  let outcome: 'signed' | 'exists' = 'exists';
+  for (const digest of new Set(digests)) if ((await signImage(registry, { ...repository, digest }, key)) === 'signed') outcome = 'signed';
+  return outcome;
+}
+
 /** Adds a signature to those that are there; one of the same key over the same payload stays the only one. Who signs at the same time may be lost. */
-export async function signImage(registry: SignatureRegistry, image: SignedImage, key: SigningKey): Promise<'signed' | 'exists'> {
+async function signImage(registry: SignatureRegistry, image: SignedImage, key: SigningKey): Promise<'signed' | 'exists'> {
   const target = signaturesOf(image);
   const payload = payloadBytes(image, image.digest);
   const before = await findManifest(registry, target);

@@ -143,18 +143,35 @@ describe('build --provenance', () => {
     assert.deepEqual(buildConfig.steps[2].inputs, ['step1']);
   });
 
-  test('tells no value of a secret, nor of an argument that its name calls one or that nothing takes', async () => {
+  test('tells no value of a secret, nor of an argument that its name calls one or that nothing takes, nor a path', async () => {
     const Dockerfile = `FROM busybox\nARG OPEN\nARG API_TOKEN\nRUN --network=none --mount=type=secret,id=s,env=S test -n "$S"\nADD http://u:s3cret@${base}/x?X-Amz-Signature=s3cret /x\n`;
     const context = world.context({ Dockerfile });
     const args = ['OPEN=told', 'API_TOKEN=s3cret', 'UNUSED=s3cret', 'HTTP_PROXY=http://u:s3cret@127.0.0.1:1', 'NO_PROXY=127.0.0.1'];
     const flags = args.flatMap((arg) => ['--build-arg', arg]);
-    await world.succeed(['build', '--provenance', ...flags, '--secret', 'id=s,env=HUSH', '-t', 's:1', context], {
-      env: { HUSH: 's3cret' },
-    });
+    await world.succeed(
+      [
+        'build',
+        '--provenance',
+        ...flags,
+        '-f',
+        path.join(context, 'Dockerfile'),
+        '--build-context',
+        `more=${context}`,
+        '--secret',
+        'id=s,env=HUSH',
+        '-t',
+        's:1',
+        context,
+      ],
+      {
+        env: { HUSH: 's3cret' },
+      },
+    );
     const told = await attested('s:1', 'Provenance.SLSA');
     const text =
       JSON.stringify(told) + Buffer.from(told.metadata['https://mobyproject.org/buildkit@v1#metadata'].source.infos[0].data, 'base64');
     assert.doesNotMatch(text, /s3cret/);
+    assert.equal(text.includes(world.directory), false, 'nor a path of this machine');
     assert.deepEqual(told.invocation.parameters.args, { 'build-arg:OPEN': 'told' });
     assert.deepEqual(told.invocation.parameters.secrets, [{ id: 's', optional: true }]);
     assert.equal(told.metadata.completeness.parameters, false, 'something was withheld');

@@ -32,7 +32,7 @@ export interface Statement {
 export type ReadBlob = (kind: 'manifest' | 'blob', descriptor: Descriptor) => Promise<Buffer>;
 
 /** Most statements of one image. */
-const STATEMENTS_MAX = 64;
+export const STATEMENTS_MAX = 64;
 
 /** In the order of the index; images without attestations are left out. Throws IMAGE_INVALID for what is not about its image. */
 export async function readAttestations(index: ImageIndex, read: ReadBlob): Promise<AttestedImage[]> {
@@ -52,7 +52,7 @@ export function isAttestationManifest({ mediaType, annotations }: Descriptor): b
   return isManifestType(mediaType) && annotations?.[REFERENCE_TYPE] === ATTESTATION_MANIFEST;
 }
 
-function isAbout(manifest: Descriptor, image: Descriptor): boolean {
+export function isAbout(manifest: Descriptor, image: Pick<Descriptor, 'digest'>): boolean {
   return isAttestationManifest(manifest) && manifest.annotations?.[REFERENCE_DIGEST] === image.digest;
 }
 

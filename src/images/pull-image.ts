@@ -83,7 +83,8 @@ export async function fetchLayers(
   else await unpackArriving({ store, snapshots, emit, signal: session.signal }, image, fetchAll);
 }
 
-async function fetchBlob(
+/** Verified; nothing is asked where the store has it. */
+export async function fetchBlob(
   { store, registry, emit, signal }: Omit<PullSession, 'store'> & { readonly store: Pick<Store, 'content'> },
   reference: Reference,
   blob: Descriptor,

@@ -35,7 +35,9 @@ export async function signImage(
   const key = readSigningKey(options);
   await using session = await openSession(options);
   const reference = parseReference(options.name);
-  const digests = storedDigests(session, reference) ?? (await remoteDigests(session, reference));
+  const stored = storedDigests(session, reference);
+  if (stored !== undefined) await needInRegistry(session, reference, stored[0]);
+  const digests = stored ?? (await remoteDigests(session, reference));
   const { registry, repository } = reference;
   const outcome = await signImages(session.registry, { registry, repository }, { digests, key });
   const [digest] = digests;
@@ -50,6 +52,18 @@ function storedDigests({ store }: Session, reference: Reference): Digests | unde
   const stored = store.images.resolve(reference.digest ?? formatReference(reference))?.descriptor;
   if (stored === undefined || (reference.digest !== undefined && stored.digest !== reference.digest)) return undefined;
   return [stored.digest, ...manifestsOf(store, stored).map(({ digest }) => digest)];
+}
+
+/** A signature of what is not there is of no use to anybody. */
+async function needInRegistry(session: Session, { registry, repository }: Reference, digest: Digest): Promise<void> {
+  try {
+    await session.registry.resolve({ registry, repository, digest }, session.platform);
+  } catch (error) {
+    // An index of other platforms is there all the same.
+    if (error instanceof TsbuildError && error.code === 'ERR_TSBUILD_PLATFORM_NOT_FOUND') return;
+    if (error instanceof TsbuildError && error.code === 'ERR_TSBUILD_REGISTRY_NOT_FOUND') error.hinted('Push it first, or with --sign-by.');
+    throw error;
+  }
 }
 
 async function remoteDigests(session: Session, reference: Reference): Promise<Digests> {

@@ -1,5 +1,6 @@
 /** `pull`, `push`, `save`, `import`: images in and out of the local store. */
 import type { Writable } from 'node:stream';
+import { pullAttestations } from '../attestations/pull-attestations.ts';
 import { openInput } from '../context/open-input.ts';
 import { signPushed } from '../exporters/image-exporter.ts';
 import { saveImages } from '../exporters/oci-archive.ts';
@@ -26,14 +27,16 @@ type Pulled = { readonly platform?: string | undefined };
 
 type Named = CommonOptions & { readonly name: string };
 
-/** Fetches the image that `name` means in its registry now, for this machine's platform or another one. What another platform's pull left stays. */
+/** Fetches the image that `name` means in its registry now, for this machine's platform or another one. What another platform's pull left stays, and what is attested of the image comes along. */
 export async function pullImage(options: Named & Pulled): Promise<TransferResult> {
   await using session = await openSession(options);
   const platform = options.platform === undefined ? session.platform : parsePlatform(options.platform);
   const reference = parseReference(options.name);
   const { descriptor } = await pullFrom(session, reference, platform);
+  const root = session.store.images.get(formatReference(reference))?.descriptor ?? descriptor;
+  await pullAttestations(session, reference, { root, image: descriptor });
   return {
-    digest: session.store.images.get(formatReference(reference))?.descriptor.digest ?? descriptor.digest,
+    digest: root.digest,
     name: familiarName(parseReference(options.name)),
   };
 }

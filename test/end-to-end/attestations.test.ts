@@ -72,6 +72,25 @@ describe('build --provenance', () => {
     assert.deepEqual(platforms, [{ os: 'linux', architecture: 'amd64' }], 'an attestation is no platform');
   });
 
+  test('comes along with a pull, so that a push of it is the same index; a registry that lacks it is no reason to fail', async () => {
+    const name = `${registry.host}/mirror:1`;
+    const context = world.context({ Dockerfile: 'FROM busybox\nCOPY x /x\n', x: 'mirrored' });
+    const digest = await world.succeed(['build', '--provenance', '-t', name, '--push', context]);
+    const elsewhere = at('mirror');
+    assert.equal(await world.succeed(['pull', name], { root: elsewhere }), digest);
+    const copy = `${registry.host}/copy:1`;
+    await world.succeed(['tag', name, copy], { root: elsewhere });
+    assert.equal(await world.succeed(['push', copy], { root: elsewhere }), digest);
+    run('skopeo', 'inspect', '--raw', '--tls-verify=false', `docker://${registry.host}/copy@${digest}`);
+    const { manifests } = JSON.parse(run('skopeo', 'inspect', '--raw', '--tls-verify=false', `docker://${name}`));
+    const gone = await fetch(`http://${registry.host}/v2/mirror/manifests/${manifests[1].digest}`, { method: 'DELETE' });
+    assert.equal(gone.status, 202);
+    assert.equal(await world.succeed(['pull', name], { root: at('mirror-2') }), digest);
+    assert.equal(await world.succeed(['run', name, 'cat', '/x'], { root: at('mirror-2') }), 'mirrored');
+    const none = await world.tsbuild(['attestations', name], { root: at('mirror-2') });
+    assert.match(none.stderr, /ERR_TSBUILD_REGISTRY_NOT_FOUND/);
+  });
+
   test('is loaded by podman, from an OCI archive and from what tsbuild saves', async () => {
     const context = world.context({ Dockerfile: 'FROM busybox\nCMD ["true"]\n' });
     await world.succeed([

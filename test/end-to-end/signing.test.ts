@@ -152,6 +152,14 @@ describe('sign and verify', () => {
     for (const key of ['mine.pub', 'other.pub']) assert.equal(await world.succeed(['verify', name, '--key', at(key)]), digest);
   });
 
+  test('of what was not pushed is an error that says so', async () => {
+    const name = `${registry.host}/unpushed:1`;
+    await world.succeed(['build', '-t', name, context]);
+    const { code, stderr } = await world.tsbuild(['sign', name, '--key', at('mine.key')]);
+    assert.equal(code, 1);
+    assert.match(stderr, /ERR_TSBUILD_REGISTRY_NOT_FOUND[\s\S]*Push it first/);
+  });
+
   test('take a key from the environment, and one with a passphrase', async () => {
     const name = `${registry.host}/env:1`;
     const digest = await world.succeed(['build', '--push', '-t', name, context]);

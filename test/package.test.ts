@@ -57,7 +57,7 @@ test('the package exports build() and its companions to JavaScript', () => {
   });
   assert.equal(
     printed.trim(),
-    'TsbuildError build bundleImage checkDockerfile containerLogs examineMachine importImage inspectContainer inspectImage isImageOutput killContainer listContainers listContext listImages listTargets outlineDockerfile parseOutput pullImage pushImage removeContainer removeImage runImage saveImage stopContainer tagImage waitForContainer writesToStdout 0',
+    'TsbuildError build bundleImage checkDockerfile containerLogs examineMachine importImage inspectContainer inspectImage isImageOutput killContainer listAttestations listContainers listContext listImages listTargets outlineDockerfile parseAttestation parseOutput pullImage pushImage removeContainer removeImage runImage saveImage signImage stopContainer tagImage verifyImage waitForContainer writesToStdout 0',
   );
 });
 

@@ -5,7 +5,7 @@ set -euo pipefail
 # By name, since recommended packages stay out: a cross compiler brings no headers, and a minimal Debian has no xz and no openssl.
 packages=(attr busybox-static bzip2 crun db-util docker-registry gcc gcc-aarch64-linux-gnu git
   golang-github-opencontainers-image-spec-dev iproute2 jq libc6-dev libc6-dev-arm64-cross libcap2-bin mmdebstrap nftables
-  openssh-client openssh-server openssl passt podman procps python3 python3-jsonschema python3-pip qemu-system-x86)
+  openssh-client openssh-server openssl passt podman procps python3 python3-jsonschema python3-pip qemu-system-x86
   qemu-user-static rpm runc skopeo slirp4netns sqlite3 squashfs-tools strace time uidmap umoci xz-utils zstd)
 # Another Docker does as well, and does not go with Debian's.
 command -v dockerd >/dev/null || packages+=(docker.io)

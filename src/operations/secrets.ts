@@ -2,6 +2,7 @@
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import type { Secrets } from '../builder/execute/resources.ts';
 import { TsbuildError } from '../errors.ts';
+import { forbidDumps } from '../sys/core-limit.ts';
 
 /** Where a secret's value comes from: a file, a variable of this process, or the value itself. */
 export type SecretSource = { readonly file: string } | { readonly env: string } | { readonly value: string | Uint8Array };
@@ -9,9 +10,13 @@ export type SecretSource = { readonly file: string } | { readonly env: string } 
 /** As BuildKit's limit. */
 const BYTES_MAX = 500 * 1024;
 
-/** Throws SECRET_INVALID at once for a file that is not there or too large, before anything runs. */
+/**
+ * Throws SECRET_INVALID at once for a file that is not there or too large, before anything runs. From now on this process leaves no dump
+ * of its memory when it crashes.
+ */
 export function openSecrets(sources: Readonly<Record<string, SecretSource>>): Secrets {
   const known = new Map(Object.entries(sources));
+  if (known.size > 0) forbidDumps();
   for (const [id, source] of known) if ('file' in source) checkFile(id, source.file);
   const values = new Map<string, Buffer | undefined>();
   return {

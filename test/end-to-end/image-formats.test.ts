@@ -255,7 +255,7 @@ describe('SOURCE_DATE_EPOCH', () => {
     assert.equal(documentOf(named.layout, named.manifest.config.digest).created, '1970-01-01T00:00:05Z');
   });
 
-  test('gives one image in two state directories, for root and an ordinary user, under two umasks and in two time zones', async () => {
+  test('J4 gives one image in two state directories, for root and an ordinary user, under two umasks and in two time zones', async () => {
     await using user = await makeUserWorld();
     const files = { x: 'x', 'd/e/y': 'y', 'd/z': 'z' };
     const dockerfile = `FROM busybox AS made

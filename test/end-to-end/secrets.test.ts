@@ -128,7 +128,7 @@ describe('RUN --mount=type=secret', () => {
     assert.match((await build(step, ['--secret', 'id=k,env=V'], { V: 'two' })).stderr, /CACHED/);
   });
 
-  test('is in no blob, record, snapshot, event or message afterwards', async () => {
+  test('J1 is in no blob, record, snapshot, event or message afterwards', async () => {
     const shapes = [
       '',
       ',env=S',

@@ -18,6 +18,8 @@ export interface BlobOptions {
 
 /** A connection that keeps breaking after some bytes is given up too. */
 const RESUMES_MAX = 32;
+/** Fewer bytes than these are no progress. */
+const PROGRESS_BYTES_MIN = 64 * 1024;
 
 /** Who finds out whether the bytes are the blob's: hashing all of them twice is a second for each two gigabytes. */
 export type DigestCheck = 'here' | 'by-caller';
@@ -34,19 +36,19 @@ export async function* fetchBlob(
   const hash = check === 'here' ? createHash('sha256') : undefined;
   const report = throttleProgress(options.onProgress);
   const source: BlobRest['source'] = { etag: undefined };
-  let offset = 0;
+  let [offset, reached] = [0, 0];
   for (let failures = 0, resumes = 0; ; resumes += 1) {
     try {
       for await (const chunk of readFrom(options.requester, repository, { blob, offset, source })) {
         offset += chunk.length;
-        failures = 0;
         hash?.update(chunk);
         report({ id: blob.digest, bytes: offset, total: blob.size, direction: 'pull' });
         yield chunk;
       }
       break;
     } catch (error) {
-      failures += 1;
+      failures = offset - reached >= PROGRESS_BYTES_MIN ? 1 : failures + 1;
+      reached = offset;
       if (resumes >= RESUMES_MAX || !mayRetry(options.policy, error, failures)) throw error;
       await backOff(options.policy, options.signal, { count: failures, error });
     }

@@ -21,6 +21,7 @@ const REASONS: ReadonlyMap<string, string> = new Map([
   ['UND_ERR_HEADERS_OVERFLOW', 'its headers are too large'],
   ['UND_ERR_RES_CONTENT_LENGTH_MISMATCH', 'the answer is not as long as its Content-Length'],
   ['TRUNCATED', 'the answer ended early'],
+  ['HPE_INVALID', 'what it says is not HTTP'],
   ['PRIVATE_ADDRESS', 'the registry leads to a private address'],
 ]);
 
@@ -77,6 +78,8 @@ function isCertificateCode(code: string): boolean {
 function codeOf(error: unknown): string | undefined {
   if (!isNativeError(error)) return undefined;
   const inner = [...(error instanceof AggregateError ? error.errors : []), error.cause].map(codeOf).find((code) => code !== undefined);
-  const own = 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+  // undici gives no code to what its parser could not even begin with.
+  const unnamed = error.name === 'HTTPParserError' ? 'HPE_INVALID' : undefined;
+  const own = 'code' in error && typeof error.code === 'string' ? error.code : unnamed;
   return own === 'UND_ERR_SOCKET' || own === undefined ? (inner ?? own) : own;
 }

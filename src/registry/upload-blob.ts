@@ -51,7 +51,7 @@ export async function uploadBlob(options: BlobOptions, upload: Upload, { source,
         way = other;
         continue;
       }
-      if (resumes >= RESUMES_MAX || !(mayRetry(options.policy, error, failures) || mayRestart(error, { offset, failures }))) throw error;
+      if (resumes >= RESUMES_MAX || !(mayRetry(options.policy, error, failures) || mayRestart(error, rest.session, failures))) throw error;
       await backOff(options.policy, options.signal, { count: failures, error });
       if (isThrottled(error)) started = rest.session;
       else if (source.isSpent && (await isThere())) return;
@@ -71,7 +71,7 @@ function wayAfter(error: unknown, { session, way }: Rest): UploadWay | undefined
 }
 
 /** An upload that was to go on and cannot, or came out wrong, is begun again, once. */
-function mayRestart(error: unknown, { offset, failures }: { offset: number; failures: number }): error is RegistryError {
+function mayRestart(error: unknown, { offset }: UploadSession, failures: number): error is RegistryError {
   if (offset === 0 || failures > 1 || !(error instanceof RegistryError) || error.status === undefined) return false;
   return error.status >= 400 && error.status < 500 && error.status !== 401 && error.status !== 403;
 }

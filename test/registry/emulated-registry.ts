@@ -286,7 +286,7 @@ function takeBytes(exchange: Exchange, { repository, id, upload }: Taking): unde
     seen.bytes += chunk.length;
     if (!isDue || state.habits.restMs === undefined) return;
     request.pause();
-    setTimeout(() => request.resume(), state.habits.restMs);
+    setTimeout(() => request.resume(), state.habits.restMs).unref();
   });
   request.on('close', () => request.complete || state.habits.forgets !== true || state.uploads.delete(id));
   request.on('end', () => {

@@ -70,7 +70,8 @@ export async function openSession(options: CommonOptions): Promise<Session> {
   const snapshots = lazy(() => openSnapshotter(store.root));
   const cache = lazy(() => openBuildCache(store.root));
   const retry = retryOptions(options.retries);
-  const registry = lazy(() => openRegistryClient({ signal, retry }));
+  const onNotice = (message: string): void => emit({ kind: 'warning', message });
+  const registry = lazy(() => openRegistryClient({ signal, retry, onNotice }));
   let working: Promise<'overlay' | 'copy'> | undefined;
   const openPool = hostFacts().userNamespace === 'own' ? openUserNetworkPool : openNetworkPool;
   const mapped = choiceOf(options.userns) === 'auto' && hostFacts().userNamespace === 'initial';

@@ -21,7 +21,8 @@ const ALLOWED = new Map<string, readonly string[]>([
   ['store', RANK_1],
   ['cache', RANK_1],
   ['sandbox', RANK_1],
-  ['registry', RANK_1],
+  // Of the parser: the spelling of a name that is not known.
+  ['registry', [...RANK_1, 'parser']],
   ['images', [...RANK_1, 'store', 'layers', 'snapshots', 'registry']],
   // Of the parser: the spelling of a name that is not known.
   ['attestations', [...RANK_1, 'parser', 'store', 'layers', 'snapshots', 'registry', 'images']],

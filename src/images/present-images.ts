@@ -39,7 +39,7 @@ export async function wholePart(store: BlobSource, descriptor: Descriptor): Prom
   const [first, ...more] = images;
   if (first === undefined) {
     throw new TsbuildError('STORE_INVALID', `Cannot use image ${descriptor.digest}: no platform of it is complete in the store`, {
-      hint: 'Pull it again.',
+      hint: 'Pull it again. `tsbuild manifest push` also sends what lies in another repository.',
     });
   }
   if (more.length === 0) return first.descriptor;

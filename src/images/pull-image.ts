@@ -5,7 +5,10 @@ import { invalid } from '../oci/json-fields.ts';
 import { CONFIG_BYTES_MAX } from '../oci/parse-config.ts';
 import type { Platform } from '../oci/platform.ts';
 import { formatReference, type Reference } from '../oci/reference.ts';
+import { MirrorError } from '../registry/mirrored.ts';
 import type { RegistryClient } from '../registry/registry-client.ts';
+import { RegistryError } from '../registry/registry-error.ts';
+import { type Repository, repositoryName } from '../registry/repository.ts';
 import type { Snapshotter } from '../snapshots/snapshotter.ts';
 import type { Store } from '../store/open-store.ts';
 import { forEachLimited } from './for-each-limited.ts';
@@ -43,10 +46,12 @@ export async function pullImage(session: PullSession, reference: Reference, plat
  * there; no layer, and no reference moves. An image that comes in one platform only is taken for what it is.
  */
 export async function resolveImage(session: PullSession, reference: Reference, platform: Platform): Promise<ResolvedImage> {
-  const { store, registry } = session;
-  const { manifest, manifestBytes, descriptor, indexes } = await registry.resolve(reference, platform);
+  const { store, registry, emit } = session;
+  const { manifest, manifestBytes, descriptor, indexes, mirror } = await registry.resolve(reference, platform);
   const { config } = manifest;
   const name = formatReference(reference);
+  const { size } = descriptor;
+  if (mirror !== undefined) emit({ kind: 'transfer', action: 'pull', id: `${name} at ${mirror}`, bytes: size, total: size, state: 'done' });
   if (config.size > CONFIG_BYTES_MAX) invalid(`config ${config.digest} of ${name}`, `it is larger than ${CONFIG_BYTES_MAX} bytes`);
   await fetchBlob(session, reference, config);
   for (const { bytes } of indexes) await store.content.put(bytes);
@@ -83,17 +88,36 @@ export async function fetchLayers(
   else await unpackArriving({ store, snapshots, emit, signal: session.signal }, image, fetchAll);
 }
 
-/** Verified; nothing is asked where the store has it. */
-export async function fetchBlob(
-  { store, registry, emit, signal }: Omit<PullSession, 'store'> & { readonly store: Pick<Store, 'content'> },
-  reference: Reference,
-  blob: Descriptor,
-): Promise<void> {
+/** Anything that can keep a blob; `origins`: where else one may be. */
+export type BlobSession = Omit<PullSession, 'store'> & { readonly store: Pick<Store, 'content'> & Partial<Pick<Store, 'origins'>> };
+
+/**
+ * One blob into the store, verified, unless it is there. Again, where a mirror failed in the midst: the next place answers, and the
+ * mirror is not asked any more. Where the repository does not give it, as that of an index which was made here, from where it is
+ * known to be.
+ */
+export async function fetchBlob(session: BlobSession, reference: Reference, blob: Descriptor): Promise<void> {
+  let others: Repository[] | undefined;
+  for (let place: Repository = reference; ; ) {
+    try {
+      return await fetchOnce(session, place, blob);
+    } catch (error) {
+      if (error instanceof MirrorError) continue;
+      if (!(error instanceof RegistryError)) throw error;
+      others ??= session.store.origins?.get(blob.digest).filter((origin) => repositoryName(origin) !== repositoryName(reference)) ?? [];
+      const next = others.shift();
+      if (next === undefined) throw error;
+      place = next;
+    }
+  }
+}
+
+async function fetchOnce({ store, registry, emit, signal }: BlobSession, repository: Repository, blob: Descriptor): Promise<void> {
   const progress = transferProgress(emit, { action: 'pull', id: blob.digest, total: blob.size });
   if (store.content.size(blob.digest) === blob.size) return progress.end('exists');
   await using ingest = await store.content.ingest({ size: blob.size });
   // The ingest checks the digest before the blob gets its name.
-  for await (const chunk of registry.fetchBlob(reference, blob, 'by-caller')) {
+  for await (const chunk of registry.fetchBlob(repository, blob, 'by-caller')) {
     signal.throwIfAborted();
     await ingest.write(chunk);
     progress.add(chunk.length);

@@ -7,6 +7,10 @@ export interface Manifest {
   readonly config: Descriptor;
   readonly layers: readonly Descriptor[];
   readonly annotations?: Readonly<Record<string, string>>;
+  /** What it is, where that is no container image. */
+  readonly artifactType?: string;
+  /** The manifest that it is about: it is one of that one's referrers. */
+  readonly subject?: Descriptor;
 }
 
 export interface ImageIndex {
@@ -14,4 +18,8 @@ export interface ImageIndex {
   readonly mediaType: string;
   readonly manifests: readonly Descriptor[];
   readonly annotations?: Readonly<Record<string, string>>;
+  /** What it is, where that is no container image. */
+  readonly artifactType?: string;
+  /** The manifest that it is about: it is one of that one's referrers. */
+  readonly subject?: Descriptor;
 }

@@ -4,7 +4,7 @@ import { parseDigest } from './digest.ts';
 import { arrayField, type Fields, fieldsOf, has, invalid, requiredString, sizeField, stringField, stringMapField } from './json-fields.ts';
 import type { ImageIndex, Manifest } from './manifest.ts';
 import type { Platform } from './platform.ts';
-import { parseStrictJson } from './strict-json.ts';
+import { type JsonValue, parseStrictJson } from './strict-json.ts';
 
 export type ManifestDocument =
   | { readonly kind: 'manifest'; readonly manifest: Manifest }
@@ -17,8 +17,8 @@ const DESCRIPTORS_MAX = 1000;
 
 /** RFC 6838 4.2. */
 const MEDIA_TYPE_GRAMMAR = /^[a-zA-Z0-9][a-zA-Z0-9!#$&^_.+-]{0,126}\/[a-zA-Z0-9][a-zA-Z0-9!#$&^_.+-]{0,126}$/;
-const KNOWN = ['schemaVersion', 'mediaType', 'config', 'layers', 'manifests', 'annotations', 'fsLayers'];
-const DESCRIPTOR = ['mediaType', 'digest', 'size', 'platform', 'annotations', 'urls', 'data'];
+const KNOWN = ['schemaVersion', 'mediaType', 'config', 'layers', 'manifests', 'annotations', 'fsLayers', 'artifactType', 'subject'];
+const DESCRIPTOR = ['mediaType', 'digest', 'size', 'platform', 'annotations', 'urls', 'data', 'artifactType'];
 
 export function isManifestType(mediaType: string): boolean {
   return mediaType === MEDIA_TYPE.manifest || mediaType === MEDIA_TYPE.dockerManifest;
@@ -56,25 +56,39 @@ function parseManifest(fields: Fields, mediaType: string): Manifest {
   return {
     schemaVersion: 2,
     mediaType,
-    config: parseDescriptor(fieldsOf(fields.object.config, `config of ${fields.subject}`, DESCRIPTOR)),
+    config: descriptorOf(fieldsOf(fields.object.config, `config of ${fields.subject}`, DESCRIPTOR)),
     layers: descriptorsOf(fields, 'layers'),
     ...annotationsOf(fields),
+    ...artifactOf(fields),
+    ...subjectOf(fields),
   };
 }
 
 function parseIndex(fields: Fields, mediaType: string): ImageIndex {
   if (has(fields, 'layers') || has(fields, 'config') || has(fields, 'fsLayers'))
     invalid(fields.subject, 'it is an index and something else at once');
-  return { schemaVersion: 2, mediaType, manifests: descriptorsOf(fields, 'manifests'), ...annotationsOf(fields) };
+  return {
+    schemaVersion: 2,
+    mediaType,
+    manifests: descriptorsOf(fields, 'manifests'),
+    ...annotationsOf(fields),
+    ...artifactOf(fields),
+    ...subjectOf(fields),
+  };
 }
 
 function descriptorsOf(fields: Fields, name: string): readonly Descriptor[] {
   const items = arrayField(fields, name) ?? invalid(fields.subject, `${name} is missing`);
   if (items.length > DESCRIPTORS_MAX) invalid(fields.subject, `it lists more than ${DESCRIPTORS_MAX} ${name}`);
-  return items.map((item, i) => parseDescriptor(fieldsOf(item, `${name}[${i}] of ${fields.subject}`, DESCRIPTOR)));
+  return items.map((item, i) => descriptorOf(fieldsOf(item, `${name}[${i}] of ${fields.subject}`, DESCRIPTOR)));
 }
 
-function parseDescriptor(fields: Fields): Descriptor {
+/** A descriptor that stands alone. Throws IMAGE_INVALID. */
+export function parseDescriptor(value: JsonValue, subject: string): Descriptor {
+  return descriptorOf(fieldsOf(value, subject, DESCRIPTOR));
+}
+
+function descriptorOf(fields: Fields): Descriptor {
   const mediaType = requiredString(fields, 'mediaType');
   if (!MEDIA_TYPE_GRAMMAR.test(mediaType)) invalid(fields.subject, 'its mediaType is not a media type');
   const platform = has(fields, 'platform') ? parsePlatformFields(fields) : undefined;
@@ -84,7 +98,19 @@ function parseDescriptor(fields: Fields): Descriptor {
     size: sizeField(fields, 'size'),
     ...(platform === undefined ? {} : { platform }),
     ...annotationsOf(fields),
+    ...artifactOf(fields),
   };
+}
+
+function artifactOf(fields: Fields): { artifactType?: string } {
+  const artifactType = stringField(fields, 'artifactType') ?? '';
+  if (artifactType === '') return {};
+  return MEDIA_TYPE_GRAMMAR.test(artifactType) ? { artifactType } : invalid(fields.subject, 'its artifactType is not a media type');
+}
+
+function subjectOf(fields: Fields): { subject?: Descriptor } {
+  if (!has(fields, 'subject')) return {};
+  return { subject: descriptorOf(fieldsOf(fields.object['subject'], `subject of ${fields.subject}`, DESCRIPTOR)) };
 }
 
 function parsePlatformFields(fields: Fields): Platform {

@@ -1,7 +1,9 @@
 /** Answers challenges: Basic, and Bearer tokens kept by scope. Source: distribution-spec and Docker's "Token Authentication". */
 import type { Challenge } from './challenge.ts';
-import type { Credential, FoundCredential } from './credentials.ts';
+import type { Credential } from './credential.ts';
+import type { CredentialQuestion, FoundCredential } from './credentials.ts';
 import type { Endpoint } from './endpoint.ts';
+import { repositoryOfScopes } from './repository.ts';
 import { type FetchToken, realmOf, type Token, type TokenRealm } from './token.ts';
 
 /** Such as `repository:library/debian:pull`. */
@@ -12,8 +14,8 @@ export interface Authorizer {
   known(endpoint: Endpoint, scopes: readonly Scope[], action: string): Promise<string | undefined>;
   /** The header that answers a challenge to a request sent with `used`; undefined where there is no other answer. */
   answer(endpoint: Endpoint, challenges: readonly Challenge[], question: Question): Promise<string | undefined>;
-  /** Where the credentials came from; undefined where none were needed so far. */
-  source(endpoint: Endpoint): string | undefined;
+  /** Where the credentials for these scopes came from; undefined where none were needed so far. */
+  source(endpoint: Endpoint, scopes: readonly Scope[]): string | undefined;
 }
 
 export interface Question {
@@ -24,14 +26,15 @@ export interface Question {
 
 interface RegistryState {
   way: 'basic' | TokenRealm | undefined;
-  credential: Promise<FoundCredential> | undefined;
-  found: FoundCredential | undefined;
+  /** By repository; '' where a request is for none. */
+  readonly credentials: Map<string, Promise<FoundCredential>>;
+  readonly sources: Map<string, string>;
   /** By our scopes, sorted. */
   readonly tokens: Map<string, Promise<Token>>;
 }
 
 export interface AuthorizerOptions {
-  readonly findCredential: (registry: string) => Promise<FoundCredential>;
+  readonly findCredential: (question: CredentialQuestion) => Promise<FoundCredential>;
   readonly fetchToken: FetchToken;
   readonly now: () => number;
 }
@@ -39,7 +42,9 @@ export interface AuthorizerOptions {
 export function openAuthorizer(options: AuthorizerOptions): Authorizer {
   const states = new Map<string, RegistryState>();
   const stateOf = (endpoint: Endpoint): RegistryState => {
-    const found = states.get(endpoint.origin) ?? { way: undefined, credential: undefined, found: undefined, tokens: new Map() };
+    const found = states.get(endpoint.origin) ?? {
+      ...{ way: undefined, credentials: new Map(), sources: new Map(), tokens: new Map() },
+    };
     states.set(endpoint.origin, found);
     return found;
   };
@@ -47,14 +52,14 @@ export function openAuthorizer(options: AuthorizerOptions): Authorizer {
     async known(endpoint, scopes, action) {
       const state = stateOf(endpoint);
       if (state.way === undefined) return undefined;
-      const credential = await credentialOf(options, state, endpoint);
+      const credential = await credentialOf(options, state, { endpoint, scopes });
       if (state.way === 'basic') return basicHeader(credential);
       if (credential?.kind === 'bearer') return `Bearer ${credential.token}`;
       return bearerHeader(options, state, { endpoint, realm: state.way, scopes, action, credential });
     },
     async answer(endpoint, challenges, { scopes, used, action }) {
       const state = stateOf(endpoint);
-      const credential = await credentialOf(options, state, endpoint);
+      const credential = await credentialOf(options, state, { endpoint, scopes });
       if (credential?.kind === 'bearer') return unlessUsed(`Bearer ${credential.token}`, used);
       const bearer = challenges.find(({ scheme }) => scheme === 'bearer');
       if (bearer === undefined) {
@@ -68,15 +73,23 @@ export function openAuthorizer(options: AuthorizerOptions): Authorizer {
       const asked = [...scopes, ...(bearer.parameters.get('scope') ?? '').split(' ').filter((scope) => scope !== '')];
       return bearerHeader(options, state, { endpoint, realm, scopes, asked, action, credential });
     },
-    source: (endpoint) => stateOf(endpoint).found?.source,
+    source: (endpoint, scopes) => stateOf(endpoint).sources.get(repositoryOfScopes(scopes) ?? ''),
   };
 }
 
-/** Asked once for each registry, and only when it wants to know who we are. */
-async function credentialOf(options: AuthorizerOptions, state: RegistryState, endpoint: Endpoint): Promise<Credential | undefined> {
-  state.credential ??= options.findCredential(endpoint.registry);
-  state.found = await state.credential;
-  return state.found.credential;
+/** Asked once for each repository, and only when its registry wants to know who we are. */
+async function credentialOf(
+  options: AuthorizerOptions,
+  state: RegistryState,
+  { endpoint, scopes }: { endpoint: Endpoint; scopes: readonly Scope[] },
+): Promise<Credential | undefined> {
+  const repository = repositoryOfScopes(scopes);
+  const key = repository ?? '';
+  const asked = state.credentials.get(key) ?? options.findCredential({ registry: endpoint.registry, repository });
+  state.credentials.set(key, asked);
+  const { credential, source } = await asked;
+  state.sources.set(key, source);
+  return credential;
 }
 
 function basicHeader(credential: Credential | undefined): string | undefined {

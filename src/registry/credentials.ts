@@ -1,14 +1,7 @@
-/** The user's credentials for a registry. Source: Docker's `config.json`. Hosts match exactly: no prefix, no wildcard. */
-import { readFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
-import { TsbuildError } from '../errors.ts';
+/** The user's credentials for a repository. Source: Docker's `config.json`, containers-auth.json(5). Hosts match exactly: no prefix, no wildcard. */
+import { type Credential, serverKeys, withoutVersion } from './credential.ts';
 import { askCredentialHelper } from './credential-helper.ts';
-
-export type Credential =
-  | { readonly kind: 'password'; readonly username: string; readonly password: string }
-  | { readonly kind: 'identity-token'; readonly token: string }
-  | { readonly kind: 'bearer'; readonly token: string };
+import { asMap, asText, type ConfigFields, configError, dockerConfigPath, readDockerConfig } from './docker-config.ts';
 
 export interface FoundCredential {
   /** undefined = anonymous */
@@ -17,70 +10,87 @@ export interface FoundCredential {
   readonly source: string;
 }
 
-const HUB_KEYS = ['https://index.docker.io/v1/', 'docker.io', 'index.docker.io', 'registry-1.docker.io'];
-const CONFIG_MAX = 4 * 1024 * 1024;
-
-export function defaultDockerConfigDir(): string {
-  const fromEnvironment = process.env.DOCKER_CONFIG ?? '';
-  return fromEnvironment === '' ? join(homedir(), '.docker') : fromEnvironment;
+/** Whose credentials: those of a namespace of the registry come before those of all of it. */
+export interface CredentialQuestion {
+  readonly registry: string;
+  /** undefined: the whole registry. */
+  readonly repository?: string | undefined;
 }
 
-/** Looks in credHelpers, credsStore, then auths. Throws REGISTRY_UNAUTHORIZED where the file or a helper is broken: never anonymous by accident. */
-export async function findCredential(registry: string, dockerConfigDir: string): Promise<FoundCredential> {
-  const path = join(dockerConfigDir, 'config.json');
-  const config = await readConfig(path);
-  const [server = registry] = serverKeys(registry);
-  const helper = asName(config.get('credHelpers'), registry) ?? asText(config.get('credsStore'));
-  if (helper !== undefined && helper !== '') {
-    const credential = await askCredentialHelper(helper, server);
+type AskHelper = (name: string, server: string) => Promise<Credential | undefined>;
+
+/** As `findCredential`, with each helper asked once about each server. */
+export function rememberingCredentials(dockerConfigDir: string): (question: CredentialQuestion) => Promise<FoundCredential> {
+  const answers = new Map<string, Promise<Credential | undefined>>();
+  const ask: AskHelper = (name, server) => {
+    const answer = answers.get(`${name} ${server}`) ?? askCredentialHelper(name, server);
+    answers.set(`${name} ${server}`, answer);
+    return answer;
+  };
+  return (question) => findCredential(question, dockerConfigDir, ask);
+}
+
+/**
+ * Looks for the nearest namespace in auths (`host/team/app`, `host/team`), then for the host in credHelpers, credsStore and auths.
+ * Throws REGISTRY_UNAUTHORIZED where the file or a helper is broken: never anonymous by accident.
+ */
+export async function findCredential(
+  { registry, repository }: CredentialQuestion,
+  dockerConfigDir: string,
+  ask: AskHelper = askCredentialHelper,
+): Promise<FoundCredential> {
+  const path = dockerConfigPath(dockerConfigDir);
+  const config = await readDockerConfig(path);
+  const auths = asMap(config.get('auths')) ?? new Map<string, unknown>();
+  const keys = serverKeys(registry);
+  const near = namespacesOf(repository).map((namespace) =>
+    authEntry(
+      auths,
+      keys.map((key) => `${withoutVersion(key)}/${namespace}`),
+    ),
+  );
+  const own = near.find((entry) => entry !== undefined);
+  const namespaced = own === undefined ? undefined : parseEntry(own, path);
+  if (namespaced !== undefined) return { credential: namespaced, source: path };
+  const helper = helperOf(config, registry);
+  if (helper !== undefined) {
+    const credential = await ask(helper, keys[0]);
     if (credential !== undefined) return { credential, source: `the credential helper docker-credential-${helper}` };
   }
-  const entry = authEntry(config.get('auths'), registry);
+  const entry = authEntry(auths, keys);
   const credential = entry === undefined ? undefined : parseEntry(entry, path);
   return credential === undefined ? { credential, source: `none, since ${path} has none for ${registry}` } : { credential, source: path };
 }
 
-async function readConfig(path: string): Promise<Map<string, unknown>> {
-  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return '{}';
-    throw configError(path, error.code ?? 'unreadable', error);
-  });
-  if (text.length > CONFIG_MAX) throw configError(path, 'it is larger than 4 MiB');
-  try {
-    return asMap(JSON.parse(text)) ?? new Map();
-  } catch (error) {
-    // Not the parser's words: they quote the file, which holds secrets.
-    if (error instanceof SyntaxError) throw configError(path, 'it is not JSON');
-    throw error;
-  }
-}
-
-/** How Docker may have written the registry's key. */
-function serverKeys(registry: string): readonly string[] {
-  return registry === 'docker.io' ? HUB_KEYS : [registry];
-}
-
-function asName(value: unknown, registry: string): string | undefined {
-  const helpers = asMap(value);
+/** The program that keeps this registry's secrets, by its name without `docker-credential-`. */
+export function helperOf(config: ConfigFields, registry: string): string | undefined {
+  const helpers = asMap(config.get('credHelpers'));
   const key = serverKeys(registry).find((name) => helpers?.has(name));
-  return key === undefined ? undefined : asText(helpers?.get(key));
+  // An empty name says: not with a helper.
+  const name = key === undefined ? asText(config.get('credsStore')) : asText(helpers?.get(key));
+  return name === '' ? undefined : name;
 }
 
-function authEntry(value: unknown, registry: string): Map<string, unknown> | undefined {
-  const auths = asMap(value);
-  if (auths === undefined) return undefined;
-  const keys = serverKeys(registry);
-  const exact = keys.find((key) => auths.has(key));
-  const found = exact ?? [...auths.keys()].find((key) => keys.includes(withoutVersion(key)));
-  return found === undefined ? undefined : asMap(auths.get(found));
+/** Keys of `auths` that mean one of `keys`, whatever scheme and version Docker has written around them. */
+export function keysMeaning(auths: ConfigFields, keys: readonly string[]): string[] {
+  return [
+    ...keys.filter((key) => auths.has(key)),
+    ...[...auths.keys()].filter((key) => !keys.includes(key) && keys.includes(withoutVersion(key))),
+  ];
 }
 
-/** Old Dockers wrote `https://host/v1/`. Any other path means another registry. */
-function withoutVersion(key: string): string {
-  return key.replace(/^https?:\/\//, '').replace(/\/(v[12]\/?)?$/, '');
+/** `team/app` → `team/app`, `team`. */
+function namespacesOf(repository: string | undefined): string[] {
+  const parts = repository?.split('/') ?? [];
+  return parts.map((_, index) => parts.slice(0, parts.length - index).join('/'));
 }
 
-function parseEntry(entry: Map<string, unknown>, path: string): Credential | undefined {
+function authEntry(auths: ConfigFields, keys: readonly string[]): ConfigFields | undefined {
+  const [key] = keysMeaning(auths, keys);
+  return key === undefined ? undefined : asMap(auths.get(key));
+}
+
+function parseEntry(entry: ConfigFields, path: string): Credential | undefined {
   const identity = asText(entry.get('identitytoken')) ?? '';
   if (identity !== '') return { kind: 'identity-token', token: identity };
   const bearer = asText(entry.get('registrytoken')) ?? '';
@@ -96,19 +106,4 @@ function decodeAuth(auth: string, path: string): Credential {
   const colon = text.indexOf(':');
   if (colon <= 0) throw configError(path, 'an auth field is not base64 of user:password');
   return { kind: 'password', username: text.slice(0, colon), password: text.slice(colon + 1) };
-}
-
-function asMap(value: unknown): Map<string, unknown> | undefined {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? new Map(Object.entries(value)) : undefined;
-}
-
-function asText(value: unknown): string | undefined {
-  return typeof value === 'string' ? value : undefined;
-}
-
-function configError(path: string, reason: string, cause?: unknown): TsbuildError {
-  return new TsbuildError('REGISTRY_UNAUTHORIZED', `Cannot read credentials from ${path}: ${reason}`, {
-    hint: 'Repair or remove the file; `docker login` writes it anew.',
-    cause,
-  });
 }

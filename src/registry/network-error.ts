@@ -2,6 +2,7 @@
 import { isNativeError } from 'node:util/types';
 import { failedRequest, RegistryError } from './registry-error.ts';
 import { attemptsOfNetworkCode } from './retry.ts';
+import { type Explanation, explainTls } from './tls-failure.ts';
 import type { HttpRequest } from './transport.ts';
 
 const REASONS: ReadonlyMap<string, string> = new Map([
@@ -25,21 +26,34 @@ const REASONS: ReadonlyMap<string, string> = new Map([
   ['PRIVATE_ADDRESS', 'the registry leads to a private address'],
 ]);
 
-const TRUST_HINT =
-  'Put the certificate of the authority into NODE_EXTRA_CA_CERTS or /etc/docker/certs.d/<host>/ca.crt; certificate checks cannot be turned off.';
-
-/** undici's, OpenSSL's or the kernel's error → RegistryError; what is none of these is a bug and comes back as it is. */
-export function networkError(error: unknown, request: HttpRequest): unknown {
+/** undici's, OpenSSL's or the kernel's error → RegistryError; what is none of these is a bug and comes back as it is. `proxy`: its host, where one is on the way. */
+export function networkError(error: unknown, request: HttpRequest, proxy?: string): unknown {
   const code = codeOf(error);
   if (code === undefined || !isNetworkCode(code)) return error;
-  const certificate = isCertificateCode(code);
-  const reason = certificate ? `its certificate is not trusted (${code})` : (REASONS.get(code) ?? code);
-  return new RegistryError('REGISTRY_UNREACHABLE', `Cannot ${request.action}: ${request.url.host}: ${reason}`, {
+  const { reason, hint } = proxyRefusal(error) ?? explainTls(code) ?? explained(code);
+  const way = proxy === undefined ? '' : ` through the proxy ${proxy}`;
+  return new RegistryError('REGISTRY_UNREACHABLE', `Cannot ${request.action}: ${request.url.host}${way}: ${reason}`, {
     request: failedRequest(request.method, request.url),
     attemptsMax: attemptsOfNetworkCode(code),
-    hint: certificate ? TRUST_HINT : hintOf(code),
+    hint,
     cause: error,
   });
+}
+
+/** undici has it in words only. */
+function proxyRefusal(error: unknown): Explanation | undefined {
+  const status = /^Proxy response \(([0-9]{3})\)/.exec(isNativeError(error) ? error.message : '')?.[1];
+  if (status === undefined) return undefined;
+  const hint = status === '407' ? 'User name and password of the proxy stand in its address: http://user:password@host:port.' : undefined;
+  return { reason: `the proxy answered ${status}`, hint };
+}
+
+function explained(code: string): Explanation {
+  const unresolved = code === 'ENOTFOUND' || code === 'EAI_AGAIN';
+  return {
+    reason: REASONS.get(code) ?? code,
+    hint: unresolved ? 'Check the registry name and the DNS settings of this machine.' : undefined,
+  };
 }
 
 /** An answer of the given length ended after fewer bytes, or was longer. */
@@ -53,25 +67,13 @@ export function refusedTarget(request: HttpRequest, host: string): RegistryError
   });
 }
 
-function hintOf(code: string): string | undefined {
-  if (code === 'ERR_SSL_WRONG_VERSION_NUMBER' || code === 'EPROTO' || code === 'ERR_SSL_PACKET_LENGTH_TOO_LONG') {
-    return 'If the registry speaks plain HTTP on purpose, name it in insecureRegistries.';
-  }
-  return code === 'ENOTFOUND' || code === 'EAI_AGAIN' ? 'Check the registry name and the DNS settings of this machine.' : undefined;
-}
-
 /** Not every code is the network's: a body may come from a file that cannot be read. */
 function isNetworkCode(code: string): boolean {
   return (
     REASONS.has(code) ||
-    isCertificateCode(code) ||
+    explainTls(code) !== undefined ||
     (/^(UND_ERR_|HPE_|ERR_SSL_|ERR_TLS_|EPROTO$)/.test(code) && code !== 'UND_ERR_INVALID_ARG')
   );
-}
-
-/** `node:tls` gives OpenSSL's verification results and its own name checks as codes. */
-function isCertificateCode(code: string): boolean {
-  return /CERT|SELF_SIGNED|UNABLE_TO_(GET|VERIFY)|HOSTNAME_MISMATCH|ERR_TLS_CERT/.test(code);
 }
 
 /** The code of the error, or of the first of several that undici or Happy Eyeballs wrapped. */

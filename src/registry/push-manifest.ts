@@ -10,8 +10,14 @@ export interface ManifestBytes {
   readonly mediaType: string;
 }
 
+export interface PutManifest {
+  readonly digest: Digest;
+  /** The registry says that it lists the manifest under its subject. */
+  readonly subjectListed: boolean;
+}
+
 /** The digest of the bytes, once the registry has them. Its blobs must be there before. */
-export async function putManifest(requester: Requester, reference: Reference, { bytes, mediaType }: ManifestBytes): Promise<Digest> {
+export async function putManifest(requester: Requester, reference: Reference, { bytes, mediaType }: ManifestBytes): Promise<PutManifest> {
   const digest = digestOf(bytes);
   const subject = formatReference(reference);
   if (reference.digest !== undefined && reference.digest !== digest) throw mismatch(subject, reference.digest, digest);
@@ -28,7 +34,7 @@ export async function putManifest(requester: Requester, reference: Reference, { 
   response.discard();
   const said = response.header('docker-content-digest');
   if (said !== undefined && said !== digest) throw mismatch(subject, digest, JSON.stringify(said.slice(0, 150)));
-  return digest;
+  return { digest, subjectListed: response.header('oci-subject') !== undefined };
 }
 
 function mismatch(subject: string, expected: string, found: string): TsbuildError {

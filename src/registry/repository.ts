@@ -19,3 +19,8 @@ export function pullScope(repository: string): string {
 export function pushScope(repository: string): string {
   return `repository:${repository}:pull,push`;
 }
+
+/** The repository that a request is for, out of its scopes; undefined where it is for none. */
+export function repositoryOfScopes(scopes: readonly string[]): string | undefined {
+  return /^repository:(.+):[a-z,]+$/.exec(scopes[0] ?? '')?.[1];
+}

@@ -47,8 +47,8 @@ const REDIRECTS_MAX = 10;
 const ANSWERS_MAX = 2;
 const ERROR_BODY_MAX = 64 * 1024;
 const ERROR_DEADLINE_MS = 10_000;
-/** What Go's server says to plain HTTP on its TLS port. */
-const WANTS_TLS = 'HTTP request to an HTTPS server';
+/** What servers of Go, nginx and Apache say to plain HTTP on their TLS port. */
+const WANTS_TLS = /HTTP request to an HTTPS server|HTTP request was sent to HTTPS port|plain HTTP to an SSL-enabled server port/;
 
 export function openRequester(options: RequesterOptions): Requester {
   const endpoints = new Map<string, Endpoint>();
@@ -155,7 +155,7 @@ async function statusError({ authorizer, policy }: RequesterOptions, endpoint: E
     codes,
     attemptsMax: isExpired(response, endpoint) ? 2 : attemptsOfStatus(status),
     retryAfterMs: parseRetryAfter(response.header('retry-after'), policy.now()),
-    hint: statusHint(status, authorizer.source(endpoint)),
+    hint: statusHint(status, authorizer.source(endpoint, request.scopes)),
   });
 }
 
@@ -164,7 +164,7 @@ function isExpired({ status, url }: HttpResponse, endpoint: Endpoint): boolean {
   return url.origin !== endpoint.origin && (status === 400 || status === 403);
 }
 
-/** The endpoint by https, where plain HTTP was allowed but its port speaks TLS: Go's servers say so. The safe direction. */
+/** The endpoint by https, where plain HTTP was allowed but its port speaks TLS: servers say so. The safe direction. */
 async function upgraded(
   { transport, userAgent }: RequesterOptions,
   endpoint: Endpoint,
@@ -178,7 +178,7 @@ async function upgraded(
     action: request.action,
   };
   const answer = await errorBody({ method: 'GET', action: request.action }, await transport.send(probe, endpoint));
-  return answer.includes(WANTS_TLS) ? { ...endpoint, origin: endpoint.origin.replace(/^http:/, 'https:') } : undefined;
+  return WANTS_TLS.test(answer) ? { ...endpoint, origin: endpoint.origin.replace(/^http:/, 'https:') } : undefined;
 }
 
 /** The status says enough where its body cannot be had. */

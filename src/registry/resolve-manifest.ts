@@ -19,6 +19,16 @@ export interface ResolvedManifest {
   readonly descriptor: Descriptor;
   /** The indexes that led to it, the one that the reference names first. */
   readonly indexes: readonly { readonly descriptor: Descriptor; readonly bytes: Buffer }[];
+  /** The host of the mirror that said so; undefined: the registry itself. */
+  readonly mirror?: string | undefined;
+}
+
+/** A document of a registry, verified. */
+export interface FetchedDocument {
+  readonly descriptor: Descriptor;
+  /** Exactly as the registry sent them. */
+  readonly bytes: Buffer;
+  readonly document: ManifestDocument;
 }
 
 /** What is known of a document before it is fetched. */
@@ -51,6 +61,14 @@ export async function resolveManifest(requester: Requester, reference: Reference
     expected = chooseManifest(document.index, platform, subject);
   }
   throw new TsbuildError('IMAGE_INVALID', `Cannot use ${subject}: its indexes are nested more than ${NESTING_MAX} deep`);
+}
+
+/** A manifest or index as it is, whatever its platforms. Throws REGISTRY_*, DIGEST_MISMATCH, IMAGE_INVALID. */
+export async function fetchDocument(requester: Requester, reference: Reference): Promise<FetchedDocument> {
+  const expected = reference.digest === undefined ? undefined : { digest: reference.digest };
+  const { bytes, document } = await fetchManifest(requester, reference, expected);
+  const { mediaType } = document.kind === 'index' ? document.index : document.manifest;
+  return { descriptor: { mediaType, digest: digestOf(bytes), size: bytes.length }, bytes, document };
 }
 
 async function fetchManifest(

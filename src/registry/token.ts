@@ -1,6 +1,6 @@
 /** Bearer tokens from the registry's token server. Source: Docker's "Token Authentication" and "OAuth2 Token Authentication". */
 import type { Challenge } from './challenge.ts';
-import type { Credential } from './credentials.ts';
+import type { Credential } from './credential.ts';
 import { type Endpoint, tokenRealm } from './endpoint.ts';
 import { readDocument } from './read-document.ts';
 import { errorNameOf, failedRequest, parseErrorBody, RegistryError } from './registry-error.ts';
@@ -11,6 +11,8 @@ export interface Token {
   readonly value: string;
   /** Milliseconds since the epoch by our clock, a little before the server's own end. */
   readonly expiresAt: number;
+  /** What can be kept instead of the password, where it was asked for and the server gives one. */
+  readonly identity?: string | undefined;
 }
 
 export interface TokenRealm {
@@ -22,6 +24,8 @@ export interface TokenQuestion {
   readonly scopes: readonly string[];
   readonly credential: Credential | undefined;
   readonly action: string;
+  /** Asks for an identity token as well. */
+  readonly offline?: boolean | undefined;
 }
 
 export type FetchToken = (endpoint: Endpoint, realm: TokenRealm, question: TokenQuestion) => Promise<Token>;
@@ -60,7 +64,8 @@ export function tokenFetcher({ transport, policy, signal, userAgent }: TokenSour
   };
 }
 
-function tokenRequest({ url: realm, service }: TokenRealm, { scopes, credential, action }: TokenQuestion, userAgent: string): HttpRequest {
+function tokenRequest({ url: realm, service }: TokenRealm, question: TokenQuestion, userAgent: string): HttpRequest {
+  const { scopes, credential, action } = question;
   const fields = new URLSearchParams(service === undefined ? {} : { service });
   const headers = { 'user-agent': userAgent, accept: 'application/json' };
   if (credential?.kind === 'identity-token') {
@@ -76,6 +81,10 @@ function tokenRequest({ url: realm, service }: TokenRealm, { scopes, credential,
   for (const scope of scopes) url.searchParams.append('scope', scope);
   if (credential?.kind !== 'password') return { method: 'GET', url, headers, action };
   url.searchParams.set('account', credential.username);
+  if (question.offline === true) {
+    url.searchParams.set('client_id', CLIENT_ID);
+    url.searchParams.set('offline_token', 'true');
+  }
   const basic = Buffer.from(`${credential.username}:${credential.password}`, 'utf8').toString('base64');
   return { method: 'GET', url, headers: { ...headers, authorization: `Basic ${basic}` }, action };
 }
@@ -98,8 +107,7 @@ function tokenRefused(request: HttpRequest, response: HttpResponse, { body, now 
 function parseToken(request: HttpRequest, body: string, now: number): Token {
   const answer = parseJsonObject(body);
   const value = [answer.token, answer.access_token].find((text) => typeof text === 'string' && text !== '');
-  // Visible ASCII alone: anything else could break out of the header that it goes into.
-  if (typeof value !== 'string' || value.length > TOKEN_MAX || !/^[\x21-\x7e]+$/.test(value)) {
+  if (!isUsable(value)) {
     throw new RegistryError('REGISTRY_ERROR', `Cannot ${request.action}: the token server ${request.url.host} sent no usable token`, {
       request: failedRequest(request.method, request.url),
       status: 200,
@@ -107,10 +115,16 @@ function parseToken(request: HttpRequest, body: string, now: number): Token {
   }
   const seconds = typeof answer.expires_in === 'number' && answer.expires_in >= 0 ? answer.expires_in : LIFETIME_DEFAULT_S;
   // `issued_at` is not looked at: clocks differ.
-  return { value, expiresAt: now + seconds * 1000 - Math.min(10_000, seconds * 250) };
+  const expiresAt = now + seconds * 1000 - Math.min(10_000, seconds * 250);
+  return { value, expiresAt, ...(isUsable(answer.refresh_token) ? { identity: answer.refresh_token } : {}) };
 }
 
-function parseJsonObject(body: string): { token?: unknown; access_token?: unknown; expires_in?: unknown } {
+/** Visible ASCII alone: anything else could break out of the header that it goes into. */
+function isUsable(token: unknown): token is string {
+  return typeof token === 'string' && token.length <= TOKEN_MAX && /^[\x21-\x7e]+$/.test(token);
+}
+
+function parseJsonObject(body: string): { token?: unknown; access_token?: unknown; refresh_token?: unknown; expires_in?: unknown } {
   try {
     const value: unknown = JSON.parse(body);
     return typeof value === 'object' && value !== null ? value : {};

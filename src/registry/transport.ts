@@ -2,13 +2,15 @@
 import { lookup } from 'node:dns/promises';
 import { setMaxListeners } from 'node:events';
 import type { Agent, Dispatcher } from 'undici';
-import { readRegistryCertificates } from './certificates.ts';
+import { type CertificateSources, readHostCertificates } from './certificates.ts';
+import { tellingAlerts } from './connector.ts';
 import type { Endpoint } from './endpoint.ts';
 import { guardBody } from './guard-body.ts';
 import { guardedLookup } from './guarded-lookup.ts';
-import { type HostScope, isLoopbackHost, mayLeadTo, scopeOfAddress, scopeOfHost } from './host-scope.ts';
+import { type HostScope, mayLeadTo, scopeOfAddress, scopeOfHost } from './host-scope.ts';
 import { interruption } from './interruption.ts';
 import { networkError, refusedTarget } from './network-error.ts';
+import { type ChosenProxy, proxyFor } from './proxy.ts';
 
 export interface HttpRequest {
   readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH';
@@ -38,8 +40,7 @@ export interface TransportOptions {
   /** Longest silence while bytes should move. */
   readonly idleMs: number;
   readonly connectMs: number;
-  /** Directory with `<host>/*.crt`, as Docker's `/etc/docker/certs.d`. */
-  readonly certificatesDir: string;
+  readonly certificates: CertificateSources;
 }
 
 export interface Transport {
@@ -63,11 +64,12 @@ export function openTransport(options: TransportOptions): Transport {
     async send(request, endpoint) {
       await checkLiteral(request, endpoint);
       const foreign = request.url.origin !== endpoint.origin;
-      const proxied = !isLoopbackHost(request.url.hostname) && proxyConfigured();
-      const key = `${endpoint.origin} ${foreign ? 'foreign' : 'home'} ${proxied ? 'proxied' : 'direct'}`;
-      const found = dispatchers.get(key) ?? openDispatcher(options, endpoint, { foreign, proxied });
+      const proxy = proxyFor(request.url);
+      const { host } = request.url;
+      const key = `${endpoint.origin} ${foreign ? host : 'home'} ${proxy?.url.href ?? 'direct'}`;
+      const found = dispatchers.get(key) ?? openDispatcher(options, endpoint, { host, foreign, proxy });
       dispatchers.set(key, found);
-      return exchange(await found, request, { signal, idleMs: options.idleMs });
+      return exchange(await found, request, { signal, idleMs: options.idleMs, proxy: proxy?.url.host });
     },
     async close() {
       for (const dispatcher of dispatchers.values()) await (await dispatcher).destroy();
@@ -76,38 +78,54 @@ export function openTransport(options: TransportOptions): Transport {
 }
 
 interface Route {
+  /** With its port. */
+  readonly host: string;
   readonly foreign: boolean;
-  readonly proxied: boolean;
+  readonly proxy: ChosenProxy | undefined;
 }
 
-async function openDispatcher(options: TransportOptions, endpoint: Endpoint, { foreign, proxied }: Route): Promise<Dispatcher> {
+async function openDispatcher(options: TransportOptions, endpoint: Endpoint, { host, foreign, proxy }: Route): Promise<Dispatcher> {
   // `default`: once bundled, a CommonJS module has no other names.
-  const { Agent, EnvHttpProxyAgent } = (await import('undici')).default;
-  const certificates = foreign ? undefined : await readRegistryCertificates(options.certificatesDir, new URL(endpoint.origin).host);
+  const { Agent, ProxyAgent, buildConnector } = (await import('undici')).default;
+  const certificates = await (foreign
+    ? readHostCertificates(options.certificates, [host], 'trust')
+    : readHostCertificates(options.certificates, [host, endpoint.registry], 'identity'));
   // Said here so that NODE_TLS_REJECT_UNAUTHORIZED and --tls-min-v1.0 cannot say otherwise.
-  const tls = { rejectUnauthorized: true, minVersion: 'TLSv1.2' as const, ...(certificates === undefined ? {} : { ca: certificates }) };
+  const strict = { rejectUnauthorized: true, minVersion: 'TLSv1.2' as const };
+  const { ca, ...identity } = certificates;
+  const tls = { ...strict, ...identity, ...(ca === undefined ? {} : { ca: [...ca] }) };
+  const connect = {
+    ...tls,
+    timeout: options.connectMs,
+    autoSelectFamily: true,
+    ...(foreign ? { lookup: guardedLookup(() => scopesOf(endpoint)) } : {}),
+  };
   const settings: Agent.Options = {
     connections: CONNECTIONS,
     headersTimeout: options.idleMs,
     bodyTimeout: options.idleMs,
     maxHeaderSize: HEADERS_MAX,
-    connect: {
-      ...tls,
-      timeout: options.connectMs,
-      autoSelectFamily: true,
-      ...(foreign ? { lookup: guardedLookup(() => scopesOf(endpoint)) } : {}),
-    },
   };
-  return proxied ? new EnvHttpProxyAgent({ ...settings, requestTls: tls, proxyTls: tls }) : new Agent(settings);
-}
-
-function proxyConfigured(): boolean {
-  return ['http_proxy', 'HTTP_PROXY', 'https_proxy', 'HTTPS_PROXY'].some((name) => (process.env[name] ?? '') !== '');
+  if (proxy !== undefined) {
+    const { timeout } = connect;
+    const token = proxy.authorization === undefined ? {} : { token: proxy.authorization };
+    // What is for the registry alone is not shown to the proxy.
+    return new ProxyAgent({
+      ...settings,
+      ...token,
+      uri: proxy.url.href,
+      requestTls: { ...tls, timeout },
+      proxyTls: { ...strict, timeout },
+    });
+  }
+  return new Agent({ ...settings, connect: tellingAlerts(buildConnector(connect), identity.cert === undefined ? 'none' : 'shown') });
 }
 
 interface ExchangeLimits {
   readonly signal: AbortSignal;
   readonly idleMs: number;
+  /** Host of the proxy on the way, for messages. */
+  readonly proxy: string | undefined;
 }
 
 async function exchange(dispatcher: Dispatcher, request: HttpRequest, limits: ExchangeLimits): Promise<HttpResponse> {
@@ -127,7 +145,7 @@ async function exchange(dispatcher: Dispatcher, request: HttpRequest, limits: Ex
     return asResponse(response, request, limits);
   } catch (error) {
     throwIfAborted(limits.signal, request);
-    throw networkError(error, request);
+    throw networkError(error, request, limits.proxy);
   }
 }
 
@@ -149,7 +167,11 @@ function asResponse({ statusCode, headers, body }: Dispatcher.ResponseData, requ
 }
 
 /** undici notices silence; this notices a trickle too. Time that the reader takes does not count. */
-async function* readBody(body: AsyncIterable<Buffer>, request: HttpRequest, { signal, idleMs }: ExchangeLimits): AsyncGenerator<Buffer> {
+async function* readBody(
+  body: AsyncIterable<Buffer>,
+  request: HttpRequest,
+  { signal, idleMs, proxy }: ExchangeLimits,
+): AsyncGenerator<Buffer> {
   let [asked, waited, bytes] = [performance.now(), 0, 0];
   try {
     for await (const chunk of body) {
@@ -165,7 +187,7 @@ async function* readBody(body: AsyncIterable<Buffer>, request: HttpRequest, { si
     }
   } catch (error) {
     throwIfAborted(signal, request);
-    throw networkError(error, request);
+    throw networkError(error, request, proxy);
   }
 }
 

@@ -13,7 +13,12 @@ export interface RegistryOptions {
   readonly users?: Readonly<Record<string, string>>;
   /** Token authentication. */
   readonly token?: { readonly realm: string; readonly service: string; readonly issuer: string; readonly certificate: string };
-  readonly tls?: { readonly certificate: string; readonly key: string };
+  readonly tls?: {
+    readonly certificate: string;
+    readonly key: string;
+    /** Clients need a certificate of this authority. */
+    readonly clientAuthority?: string;
+  };
   readonly readonly?: boolean;
 }
 
@@ -41,7 +46,7 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Test
     await ended(child);
     rmSync(home, { recursive: true, force: true });
   };
-  await answering(port, options.tls !== undefined);
+  await answering(port, options.tls);
   return { host: `127.0.0.1:${port}`, port, directory, stop, [Symbol.asyncDispose]: stop };
 }
 
@@ -61,13 +66,17 @@ function configuration({ users, token, tls, readonly }: RegistryOptions, { home,
     http: {
       addr: `127.0.0.1:${port}`,
       secret: 'test',
-      ...(tls === undefined ? {} : { tls: { certificate: tls.certificate, key: tls.key } }),
+      ...(tls === undefined ? {} : { tls: tlsSettings(tls) }),
     },
     ...(users === undefined ? {} : { auth: { htpasswd: { realm: 'test', path: writePasswords(home, users) } } }),
     ...(token === undefined
       ? {}
       : { auth: { token: { realm: token.realm, service: token.service, issuer: token.issuer, rootcertbundle: token.certificate } } }),
   };
+}
+
+function tlsSettings({ certificate, key, clientAuthority }: NonNullable<RegistryOptions['tls']>): object {
+  return { certificate, key, ...(clientAuthority === undefined ? {} : { clientcas: [clientAuthority] }) };
 }
 
 /** docker-registry takes bcrypt alone; Debian's perl-base can make it. */
@@ -92,15 +101,17 @@ export function freePort(): Promise<number> {
   });
 }
 
-async function answering(port: number, secure: boolean): Promise<void> {
+async function answering(port: number, tls: RegistryOptions['tls']): Promise<void> {
   for (let tries = 0; tries < 200; tries += 1) {
-    if (await new Promise<boolean>((resolve) => void tryOnce(port, secure, resolve))) return;
+    if (await new Promise<boolean>((resolve) => void tryOnce(port, tls, resolve))) return;
     await sleep(25);
   }
   throw new Error('docker-registry does not answer');
 }
 
-function tryOnce(port: number, secure: boolean, done: (ok: boolean) => void): void {
+function tryOnce(port: number, tls: RegistryOptions['tls'], done: (ok: boolean) => void): void {
+  // One that wants client certificates answers us nothing but an alert.
+  const secure = tls !== undefined && tls.clientAuthority === undefined;
   const url = `${secure ? 'https' : 'http'}://127.0.0.1:${port}/v2/`;
   const request = secure ? getSecure(url, { rejectUnauthorized: false }) : get(url);
   request.on('response', (response) => {

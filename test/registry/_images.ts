@@ -6,6 +6,7 @@ import { gzipSync } from 'node:zlib';
 import { type Descriptor, MEDIA_TYPE } from '../../src/oci/descriptor.ts';
 import { digestOf } from '../../src/oci/digest.ts';
 import { parseReference, type Reference } from '../../src/oci/reference.ts';
+import { NO_REGISTRIES } from '../../src/registry/registries.ts';
 import { openRegistryClient, type RegistryClient, type RegistryClientOptions } from '../../src/registry/registry-client.ts';
 import { temporaryDirectory } from './_temporary.ts';
 
@@ -16,7 +17,8 @@ export function openTestClient(options: Partial<RegistryClientOptions> = {}): Re
   const client = openRegistryClient({
     signal: new AbortController().signal,
     dockerConfigDir: '/nonexistent',
-    certificatesDir: '/nonexistent',
+    certificatesDirs: [],
+    registries: NO_REGISTRIES,
     retry: { sleep: async () => {} },
     ...options,
   });

@@ -15,6 +15,8 @@ export interface TokenServer extends AsyncDisposable {
   failures: number[];
   /** Tokens without any rights. */
   powerless: boolean;
+  /** Whether clients that ask for it get the identity token, too. */
+  identities: boolean;
 }
 
 export const SERVICE = 'test-service';
@@ -38,10 +40,12 @@ export async function startTokenServer(user: { name: string; password: string; i
       const scopes = [...url.searchParams.getAll('scope'), ...(form.get('scope') ?? '').split(' ')].filter((scope) => scope !== '');
       const access = state.powerless ? [] : scopes.map((scope) => grant(scope, known)).filter(({ actions }) => actions.length > 0);
       const token = makeToken(files, access);
+      const offline = known && state.identities && url.searchParams.get('offline_token') === 'true';
+      const identity = offline ? { refresh_token: user.identityToken } : {};
       const name = request.method === 'POST' ? 'access_token' : 'token';
       response
         .writeHead(200, { 'content-type': 'application/json' })
-        .end(JSON.stringify({ [name]: token, expires_in: state.lifetimeSeconds }));
+        .end(JSON.stringify({ [name]: token, expires_in: state.lifetimeSeconds, ...identity }));
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -53,6 +57,7 @@ export async function startTokenServer(user: { name: string; password: string; i
     lifetimeSeconds: 300,
     failures: [],
     powerless: false,
+    identities: false,
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { askCredentialHelper } from '../../src/registry/credential-helper.ts';
-import { findCredential } from '../../src/registry/credentials.ts';
+import { findCredential, rememberingCredentials } from '../../src/registry/credentials.ts';
 import { basicAuth, dockerConfig } from './_images.ts';
 import { temporaryDirectory } from './_temporary.ts';
 
@@ -20,6 +20,7 @@ before(() => {
     floods: 'exec yes SECRET',
     html: 'echo "<html>SECRET"',
     empty: 'echo "{}"',
+    noisy: 'yes noise | head -c 300000 >&2; echo \'{"Username":"ann","Secret":"s3"}\'',
   };
   for (const [name, script] of Object.entries(scripts)) {
     const file = join(helpers, `docker-credential-${name}`);
@@ -32,11 +33,12 @@ after(() => {
   process.env.PATH = path;
 });
 
-const find = async (registry: string, config: unknown) => (await findCredential(registry, dockerConfig(config))).credential;
+const find = async (registry: string, config: unknown, repository?: string) =>
+  (await findCredential({ registry, repository }, dockerConfig(config))).credential;
 const ANN = { kind: 'password', username: 'ann', password: 'p' } as const;
 
 test('findCredential() is anonymous without a config.json', async () => {
-  const found = await findCredential('r.example', '/nonexistent');
+  const found = await findCredential({ registry: 'r.example' }, '/nonexistent');
   assert.deepEqual(found, { credential: undefined, source: 'none, since /nonexistent/config.json has none for r.example' });
 });
 
@@ -90,6 +92,7 @@ test('findCredential() reads each form of an auths entry', async () => {
 
 for (const [name, config] of [
   ['is not JSON', '{"auths": SECRET'],
+  ['is not an object', '"SECRET"'],
   ['has an auth that is not user:password', { auths: { 'r.example': { auth: Buffer.from('SECRET').toString('base64') } } }],
 ] as const) {
   test(`findCredential() refuses a config.json that ${name}, without quoting it`, async () => {
@@ -113,11 +116,49 @@ test('findCredential() asks credHelpers before credsStore before auths', async (
   assert.equal(await username({ auths, credHelpers: { 'other.example': 'good' } }), 'file');
 });
 
+for (const [repository, username] of [
+  ['team/app', 'app'],
+  ['team/other', 'team'],
+  ['team', 'team'],
+  ['teams/app', 'host'],
+  ['other/team', 'host'],
+  [undefined, 'host'],
+] as const) {
+  test(`findCredential() gives ${repository ?? 'the registry'} the credentials of the nearest namespace`, async () => {
+    const auths = {
+      'r.example': basicAuth('host', 'p'),
+      'https://r.example/team': basicAuth('team', 'p'),
+      'r.example/team/app': basicAuth('app', 'p'),
+      'evil.example/team/other': basicAuth('evil', 'p'),
+    };
+    assert.deepEqual(await find('r.example', { auths }, repository), { ...ANN, username });
+  });
+}
+
+test('findCredential() takes a namespace before a helper, and no helper where its name is empty', async () => {
+  const auths = { 'docker.io/library': basicAuth('library', 'p'), 'https://index.docker.io/v1/': basicAuth('hub', 'p') };
+  assert.deepEqual(await find('docker.io', { auths, credsStore: 'good' }, 'library/debian'), { ...ANN, username: 'library' });
+  assert.deepEqual(await find('docker.io', { auths, credsStore: 'good' }, 'other/x'), { ...ANN, password: 's3' });
+  const credHelpers = { 'docker.io': '' };
+  assert.deepEqual(await find('docker.io', { auths, credsStore: 'good', credHelpers }, 'other/x'), { ...ANN, username: 'hub' });
+});
+
+test('rememberingCredentials() asks a helper once for all repositories of a registry', async () => {
+  const counter = join(helpers, 'count');
+  writeFileSync(join(helpers, 'docker-credential-counts'), `#!/bin/sh\necho x >> ${counter}\necho '{"Username":"ann","Secret":"p"}'\n`, {
+    mode: 0o755,
+  });
+  const find = rememberingCredentials(dockerConfig({ credsStore: 'counts' }));
+  await Promise.all(['a', 'b', 'c/d'].map((repository) => find({ registry: 'r.example', repository })));
+  assert.equal(readFileSync(counter, 'utf8'), 'x\n');
+});
+
 test('askCredentialHelper() says get and the server, and knows <token> as an identity token', async () => {
   assert.deepEqual(await askCredentialHelper('good', 'https://index.docker.io/v1/'), { ...ANN, password: 's3' });
   assert.equal(existsSync(join(helpers, 'asked')), true);
   assert.deepEqual(await askCredentialHelper('token', 'r'), { kind: 'identity-token', token: 'identity' });
   assert.equal(await askCredentialHelper('none', 'r'), undefined);
+  assert.deepEqual(await askCredentialHelper('noisy', 'r'), { ...ANN, password: 's3' });
 });
 
 for (const [name, reason] of [

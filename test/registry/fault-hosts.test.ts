@@ -63,6 +63,43 @@ describe('redirects and other hosts', () => {
     assert.equal(proxy.requests.find(({ path }) => path.endsWith('?back'))?.headers.authorization, undefined);
   });
 
+  for (const [what, blobAt] of [
+    ['before its first byte', { kind: 'answer', status: 403, body: '<Error>Request has expired</Error>' }],
+    ['in the midst of the blob', { kind: 'cut-response', bytes: 300_000 }],
+  ] as const) {
+    test(`a signed address that ends ${what} is asked for anew`, async () => {
+      await using client = openTestClient();
+      for (const signature of ['old', 'new']) {
+        const location = `http://${evil.host}/v2/app/blobs/${BLOB.digest}?signature=${signature}`;
+        proxy.break({ path: /blobs/, fault: { kind: 'answer', status: 307, headers: { location } } });
+      }
+      evil.break({ path: /signature=old/, times: 9, fault: blobAt });
+      assert.deepEqual(await pull(client), BYTES);
+      assert.deepEqual(
+        evil.requests.map(({ path }) => path.slice(-3)),
+        ['old', 'new'],
+      );
+    });
+  }
+
+  for (const words of ['The plain HTTP request was sent to HTTPS port', "You're speaking plain HTTP to an SSL-enabled server port."]) {
+    test(`a server that says ${JSON.stringify(words)} is asked by TLS`, async () => {
+      await using client = openTestClient({ retry: { attempts: 1 } });
+      proxy.break({ times: 9, fault: { kind: 'answer', status: 400, body: `<html>${words}</html>` } });
+      // The proxy does not speak it, in truth.
+      await assert.rejects(client.resolve(app(), AMD64), { code: 'ERR_TSBUILD_REGISTRY_UNREACHABLE' });
+    });
+  }
+
+  test('an address that is refused always is asked for twice', async () => {
+    await using client = openTestClient();
+    const location = `http://${evil.host}/blob`;
+    proxy.break({ path: /blobs/, times: 9, fault: { kind: 'answer', status: 307, headers: { location } } });
+    evil.break({ times: 9, fault: { kind: 'answer', status: 403 } });
+    await assert.rejects(pull(client), { code: 'ERR_TSBUILD_REGISTRY_DENIED' });
+    assert.equal(evil.requests.length, 2);
+  });
+
   test('a relative redirect keeps credentials', async () => {
     await using client = openTestClient({ dockerConfigDir: secretConfig() });
     proxy.break({ fault: challenge });

@@ -1,42 +1,77 @@
 import assert from 'node:assert/strict';
+import { copyFileSync, mkdirSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
+import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
+import { proxyFor } from '../../src/registry/proxy.ts';
+import { makeCertificate } from './_certificate.ts';
 import { startRegistry } from './_docker-registry.ts';
 import { AMD64, makeImage, openTestClient, pushImage, refOf } from './_images.ts';
+import { temporaryDirectory } from './_temporary.ts';
 
 let server: Server;
 let asked: string[];
 /** Where the proxy really connects to. */
 let target = 0;
+/** What it answers to CONNECT. */
+let answer = '200 OK';
+
+const NAMES = ['http_proxy', 'https_proxy', 'all_proxy', 'no_proxy'].flatMap((name) => [name, name.toUpperCase()]);
+const before = new Map(NAMES.map((name) => [name, process.env[name]]));
 
 beforeEach(async () => {
   asked = [];
+  answer = '200 OK';
   server = createServer((_, response) => response.writeHead(501).end());
   server.on('connect', (request, socket) => {
     asked.push(`${request.url} ${request.headers['proxy-authorization'] ?? ''}`.trim());
+    if (answer !== '200 OK') return void socket.end(`HTTP/1.1 ${answer}\r\n\r\n`);
     const upstream = connect(target, '127.0.0.1', () => socket.write('HTTP/1.1 200 OK\r\n\r\n'));
     upstream.pipe(socket).pipe(upstream);
     for (const end of [upstream, socket]) end.on('error', () => {});
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  process.env.HTTP_PROXY = `http://me:pw@127.0.0.1:${(server.address() as AddressInfo).port}`;
+  for (const name of NAMES) delete process.env[name];
+  process.env.HTTP_PROXY = `http://me:pw@127.0.0.1:${port()}`;
 });
 afterEach(() => {
-  delete process.env.HTTP_PROXY;
-  delete process.env.NO_PROXY;
+  for (const [name, value] of before) {
+    delete process.env[name];
+    if (value !== undefined) process.env[name] = value;
+  }
   server.closeAllConnections();
   server.close();
 });
+const port = (): number => (server.address() as AddressInfo).port;
+
+const plain = () => openTestClient({ insecureRegistries: ['registry.example:5000'], retry: { attempts: 1 } });
+const reference = refOf('registry.example:5000', 'x:1');
 
 test('a registry that is not on this machine is reached through the proxy of the environment', async () => {
   await using registry = await startRegistry();
   target = registry.port;
-  await using client = openTestClient({ insecureRegistries: ['registry.example:5000'] });
-  const reference = refOf('registry.example:5000', 'x:1');
+  await using client = plain();
   await pushImage(client, reference, makeImage());
   assert.equal((await client.resolve(reference, AMD64)).manifest.layers.length, 1);
   assert.deepEqual([...new Set(asked)], ['registry.example:5000 Basic bWU6cHc=']);
+});
+
+test('a registry that speaks TLS is reached through HTTPS_PROXY, and its certificate is checked behind the proxy', async () => {
+  const good = makeCertificate({ subjectAltName: 'DNS:registry.example' });
+  await using registry = await startRegistry({ tls: good });
+  target = registry.port;
+  process.env['HTTPS_PROXY'] = process.env['HTTP_PROXY'];
+  const directory = temporaryDirectory();
+  mkdirSync(join(directory, 'registry.example:5000'));
+  copyFileSync(good.certificate, join(directory, 'registry.example:5000/ca.crt'));
+  await using client = openTestClient({ certificatesDirs: [directory] });
+  await pushImage(client, reference, makeImage());
+  assert.equal((await client.resolve(reference, AMD64)).manifest.layers.length, 1);
+  assert.deepEqual([...new Set(asked)], ['registry.example:5000 Basic bWU6cHc=']);
+  await using untrusting = openTestClient();
+  await assert.rejects(untrusting.resolve(reference, AMD64), { message: /its certificate is not trusted/ });
+  await assert.rejects(client.resolve(refOf('other.example:5000', 'x:1'), AMD64), { message: /its certificate is/ });
 });
 
 test('a registry on this machine is never reached through a proxy', async () => {
@@ -55,3 +90,85 @@ test('NO_PROXY is heeded', async () => {
   });
   assert.deepEqual(asked, []);
 });
+
+test('what the proxy refuses is told as such, with its host and without its password', async () => {
+  process.env['HTTP_PROXY'] = `http://me:SECRET@127.0.0.1:${port()}`;
+  await using client = plain();
+  for (const [status, hint] of [
+    ['407 Proxy Authentication Required', /user:password@host:port/],
+    ['403 Forbidden', undefined],
+  ] as const) {
+    answer = status;
+    await assert.rejects(client.resolve(reference, AMD64), (error: Error & { code: string; hint?: string }) => {
+      assert.equal(error.code, 'ERR_TSBUILD_REGISTRY_UNREACHABLE');
+      assert.equal(
+        error.message,
+        `Cannot pull registry.example:5000/x:1: registry.example:5000 through the proxy 127.0.0.1:${port()}: the proxy answered ${status.slice(0, 3)}`,
+      );
+      if (hint !== undefined) assert.match(error.hint ?? '', hint);
+      assert.doesNotMatch(JSON.stringify([error, error.stack, String(error.cause)]), /SECRET|U0VDUkVU|OlNFQ1JFV/);
+      return true;
+    });
+  }
+  process.env['HTTP_PROXY'] = 'http://me:SECRET@127.0.0.1:1';
+  await assert.rejects(client.resolve(reference, AMD64), {
+    message: /registry\.example:5000 through the proxy 127\.0\.0\.1:1: the connection was refused$/,
+  });
+});
+
+const at = (url: string, env: Record<string, string>): string | undefined => proxyFor(new URL(url), env)?.url.host;
+
+test('proxyFor() takes the variable of the scheme, lower case first, then ALL_PROXY', () => {
+  const env = { http_proxy: 'http://a:1', HTTP_PROXY: 'http://b:1', HTTPS_PROXY: 'c:3128', ALL_PROXY: 'http://d:1' };
+  assert.equal(at('http://r.example', env), 'a:1');
+  assert.equal(at('https://r.example', env), 'c:3128');
+  assert.equal(at('https://r.example', { HTTP_PROXY: 'http://b:1' }), undefined);
+  assert.equal(at('https://r.example', { HTTPS_PROXY: ' ', all_proxy: 'http://d:1' }), 'd:1');
+  assert.equal(at('https://localhost:5000', { ...env }), undefined);
+  assert.equal(at('https://127.9.9.9', { ...env }), undefined);
+});
+
+test('proxyFor() takes credentials out of the address, and refuses other addresses without showing them', () => {
+  const proxy = proxyFor(new URL('https://r.example'), { https_proxy: 'https://m%40e:p%3Aw@proxy.example:8443/x' });
+  assert.equal(proxy?.url.href, 'https://proxy.example:8443/');
+  assert.equal(proxy?.authorization, `Basic ${Buffer.from('m@e:p:w').toString('base64')}`);
+  for (const https_proxy of [
+    'socks5://u:SECRET@h:1',
+    'http://u:SECRET@',
+    'http://u:SECRET@h:99999',
+    'file:///SECRET',
+    'http://%zz:SECRET@h:1',
+  ]) {
+    assert.throws(() => proxyFor(new URL('https://r.example'), { https_proxy }), {
+      code: 'ERR_TSBUILD_CONFIGURATION_INVALID',
+      message: 'Cannot use the proxy of https_proxy: not http://[user:password@]host[:port]',
+    });
+  }
+});
+
+for (const [entry, without, through] of [
+  ['*', ['r.example', '10.1.2.3'], []],
+  ['r.example', ['r.example', 'R.example', 'a.b.r.example', 'r.example:5000'], ['xr.example', 'example']],
+  ['.r.example', ['a.r.example'], ['r.example']],
+  ['*.r.example', ['a.r.example'], ['r.example', 'xr.example']],
+  ['r.example:5000', ['r.example:5000', 'a.r.example:5000'], ['r.example', 'r.example:5001']],
+  ['r.example:443', ['r.example'], ['r.example:5000']],
+  ['10.0.0.0/8', ['10.1.2.3', '10.1.2.3:5000'], ['11.0.0.1', '10.r.example', '[fd00::1]']],
+  ['fd00::/8', ['[fd12::1]', '[fd12::1]:5000'], ['[fe80::1]', '10.0.0.1']],
+  ['192.0.2.7', ['192.0.2.7', '192.0.2.7:5000'], ['192.0.2.70', '192.0.2.8']],
+  ['192.0.2.7:5000', ['192.0.2.7:5000'], ['192.0.2.7']],
+  ['[2001:db8::1]:5000', ['[2001:db8:0::1]:5000'], ['[2001:db8::1]']],
+  ['2001:db8::1', ['[2001:db8::1]'], ['[2001:db8::2]']],
+  ['a.example, b.example c.example', ['a.example', 'b.example', 'c.example'], ['d.example']],
+  [' , ,', [], ['r.example']],
+  ['10.0.0.0/99,r.example/8,:5000', [], ['10.0.0.0', 'r.example', 'r.example:5000']],
+] as const) {
+  test(`NO_PROXY=${entry} lets ${without.join(' ') || 'nothing'} past the proxy`, () => {
+    const direct = (host: string): boolean => at(`https://${host}`, { HTTPS_PROXY: 'http://p:1', NO_PROXY: entry }) === undefined;
+    assert.deepEqual(
+      without.filter((host) => !direct(host)),
+      [],
+    );
+    assert.deepEqual(through.filter(direct), []);
+  });
+}

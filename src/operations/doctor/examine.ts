@@ -8,6 +8,7 @@ import { kernelFindings, readKernelFacts } from './kernel.ts';
 import { networkFindings, readNetworkFacts } from './network.ts';
 import { platformFindings, readPlatformFacts } from './platforms.ts';
 import { programFindings, readProgramFacts } from './programs.ts';
+import { readRegistryFacts, registryFindings } from './registries.ts';
 import { readRootlessFacts, rootlessFindings } from './rootless.ts';
 import { readStateFacts, stateFindings } from './state-directory.ts';
 import { readStepFacts, stepFindings } from './steps.ts';
@@ -37,6 +38,7 @@ export async function examineMachine(options: Pick<CommonOptions, 'root'> = {}):
     ...programFindings(readProgramFacts()),
     ...surroundingsFindings(readSurroundingsFacts(asker)),
     ...deviceFindings(await readDeviceFacts()),
+    ...registryFindings(readRegistryFacts()),
   ];
   return { user: asker.name, ready: findings.every(({ state: found }) => found !== 'missing'), findings };
 }

@@ -74,6 +74,15 @@ export {
   type ListContextOptions,
   listContext,
 } from './operations/list-context.ts';
+export { type LoginOptions, type LoginResult, logIn, logOut } from './operations/login.ts';
+export { type CreatedIndex, type CreateIndexOptions, createIndex } from './operations/manifest/create-index.ts';
+export {
+  type InspectManifestOptions,
+  inspectManifest,
+  type ManifestDetails,
+  type ManifestEntry,
+} from './operations/manifest/inspect-manifest.ts';
+export { pushIndex } from './operations/manifest/push-index.ts';
 export { type BundleOptions, bundleImage } from './operations/run/bundle-image.ts';
 export type { LogEntry } from './operations/run/container-log.ts';
 export type { ContainerState, PublishedPort } from './operations/run/container-record.ts';

@@ -57,7 +57,7 @@ test('the package exports build() and its companions to JavaScript', () => {
   });
   assert.equal(
     printed.trim(),
-    'TsbuildError build bundleImage checkDockerfile containerLogs examineMachine importImage inspectContainer inspectImage isImageOutput killContainer listAttestations listContainers listContext listImages listTargets outlineDockerfile parseAttestation parseOutput pullImage pushImage removeContainer removeImage runImage saveImage signImage stopContainer tagImage verifyImage waitForContainer writesToStdout 0',
+    'TsbuildError build bundleImage checkDockerfile containerLogs createIndex examineMachine importImage inspectContainer inspectImage inspectManifest isImageOutput killContainer listAttestations listContainers listContext listImages listTargets logIn logOut outlineDockerfile parseAttestation parseOutput pullImage pushImage pushIndex removeContainer removeImage runImage saveImage signImage stopContainer tagImage verifyImage waitForContainer writesToStdout 0',
   );
 });
 

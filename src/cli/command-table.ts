@@ -4,6 +4,7 @@ import type { Isolation, SnapshotterChoice, UserNamespaceChoice } from '../index
 import { PROGRESS_MODES, type ProgressMode } from '../progress/renderer.ts';
 import { type ContainerFlags, containerCommands } from './container-commands.ts';
 import { type DnsFlags, dnsFlags } from './dns-flags.ts';
+import { type ManifestFlags, manifestCommands } from './manifest-commands.ts';
 import { type ResourceFlags, resourceFlags } from './resource-flags.ts';
 import { RETRY_FLAGS } from './retry-flags.ts';
 import type { Terminal } from './terminal.ts';
@@ -15,12 +16,13 @@ export interface Invocation {
 }
 
 /** Flags of all commands, in commander's camel case; each command has its part of them. */
-export interface Flags extends ResourceFlags, DnsFlags, ContainerFlags {
+export interface Flags extends ResourceFlags, DnsFlags, ContainerFlags, ManifestFlags {
   readonly root?: string;
   readonly progress?: ProgressMode;
   readonly quiet?: boolean;
   readonly tag?: readonly string[];
-  readonly file?: string;
+  /** A list for manifest create, one for others. */
+  readonly file?: string | readonly string[];
   readonly target?: string;
   /** A list for build, one for pull. */
   readonly platform?: string | readonly string[];
@@ -61,6 +63,8 @@ export interface Flags extends ResourceFlags, DnsFlags, ContainerFlags {
   readonly all?: boolean;
   /** A list for build, one for save. */
   readonly output?: string | readonly string[];
+  readonly username?: string;
+  readonly passwordStdin?: boolean;
   readonly format?: string;
 }
 
@@ -72,6 +76,7 @@ export interface FlagSpec {
 }
 
 export interface CommandSpec {
+  /** Two words: the command of a group. */
   readonly name: string;
   readonly summary: string;
   /** As in usage: `<name>`, `[name]`, `[name...]`. */
@@ -108,6 +113,11 @@ const PROGRESS: readonly FlagSpec[] = [
 ];
 
 const SIGN_BY: FlagSpec = { flags: '--sign-by <key>', description: 'sign what is pushed with this private key: a file, or env://NAME' };
+
+/** What commands of two words have in common, for the help. */
+export const GROUPS: Readonly<Record<string, string>> = {
+  manifest: 'make, show and push indexes of images',
+};
 
 export const COMMANDS: readonly CommandSpec[] = [
   {
@@ -256,6 +266,23 @@ export const COMMANDS: readonly CommandSpec[] = [
     flags: PROGRESS,
     load: () => import('./commands/import.ts'),
   },
+  {
+    ...{
+      name: 'login',
+      summary: 'check credentials with a registry (default: Docker Hub) and keep them as docker does',
+      operands: '[registry]',
+    },
+    flags: [
+      { flags: '-u, --username <name>', description: 'user name; asked for on a terminal' },
+      { flags: '--password-stdin', description: 'read the password from standard input, to its end' },
+    ],
+    load: () => import('./commands/login.ts'),
+  },
+  {
+    ...{ name: 'logout', summary: 'remove the credentials for a registry (default: Docker Hub)', operands: '[registry]', flags: [] },
+    load: () => import('./commands/logout.ts'),
+  },
+  ...manifestCommands(ROOT, [...RETRY_FLAGS, ...PROGRESS]),
   ...containerCommands(ROOT, [USERNS, ...resourceFlags('the container')]),
   {
     name: 'unshare',

@@ -1,7 +1,7 @@
 /** argv → the command to run. commander knows the grammar; its complaints become USAGE errors. */
 import { Command, CommanderError, Option } from 'commander';
 import { TsbuildError } from '../errors.ts';
-import { COMMANDS, type CommandSpec, type FlagSpec, type Flags } from './command-table.ts';
+import { COMMANDS, type CommandSpec, type FlagSpec, type Flags, GROUPS } from './command-table.ts';
 import { withShorthandValues } from './shorthand-values.ts';
 
 export interface ParsedCommand {
@@ -24,11 +24,13 @@ export function parseCommandLine(argv: readonly string[], version: string): Pars
     writeErr: () => {},
     outputError: () => {},
   });
-  for (const command of program.commands) command.copyInheritedSettings(program);
+  for (const command of program.commands.flatMap((each) => [each, ...each.commands])) command.copyInheritedSettings(program);
   try {
     program.parse(withShorthandValues(argv, isRest), { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
+    // A group of commands alone.
+    if (error.code === 'commander.help') throw usageError('Missing command', usageOf(program, argv));
     if (error.exitCode !== 0) throw usageError(error.message, usageOf(program, argv));
   }
   return parsed ?? { help };
@@ -59,13 +61,27 @@ function openProgram(version: string, onCommand: (command: ParsedCommand) => voi
 }
 
 function addCommand(program: Command, spec: CommandSpec, onCommand: (command: ParsedCommand) => void): void {
-  const command = program.command(spec.name, { isDefault: spec.name === 'build' }).description(spec.summary);
+  const [last = '', group] = spec.name.split(' ').reverse();
+  const parent = group === undefined ? program : groupOf(program, group);
+  const command = parent.command(last, { isDefault: spec.name === 'build' }).description(spec.summary);
   if (spec.operands !== '') command.arguments(spec.operands);
   if (spec.flagsEnd === 'first-operand') command.passThroughOptions();
   for (const flag of spec.flags) command.addOption(optionOf(flag));
   command.allowExcessArguments(false).action(() => {
     onCommand({ spec, operands: command.args, flags: { ...program.opts<Flags>(), ...command.opts<Flags>() } });
   });
+}
+
+/** The command that has others below it. */
+function groupOf(program: Command, name: string): Command {
+  const found = program.commands.find((command) => command.name() === name);
+  return (
+    found ??
+    program
+      .command(name)
+      .description(GROUPS[name] ?? '')
+      .usage('<command> ...')
+  );
 }
 
 function optionOf(flag: FlagSpec): Option {
@@ -77,7 +93,10 @@ function optionOf(flag: FlagSpec): Option {
 
 /** The usage line of the command that was meant, as far as that can be told. */
 function usageOf(program: Command, argv: readonly string[]): string {
-  const named = program.commands.find((command) => command.name() === argv.find((word) => !word.startsWith('-')));
+  const words = argv.filter((word) => !word.startsWith('-'));
+  const named = program.commands.find((command) => command.name() === words[0]);
   const command = named ?? program.commands.find((candidate) => candidate.name() === 'build') ?? program;
-  return `Usage: tsbuild ${command.name()} ${command.usage()}; tsbuild ${command.name()} --help says more.`;
+  const inner = named?.commands.find((candidate) => candidate.name() === words[1]);
+  const name = [command.name(), ...(inner === undefined ? [] : [inner.name()])].join(' ');
+  return `Usage: tsbuild ${name} ${(inner ?? command).usage()}; tsbuild ${name} --help says more.`;
 }

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { ParsedCommand } from './parse-command-line.ts';
 
 /** What neither reads nor writes files of images. */
-const EVERYWHERE: ReadonlySet<string> = new Set(['version', 'context', 'doctor']);
+const EVERYWHERE: ReadonlySet<string> = new Set(['version', 'context', 'doctor', 'login', 'logout']);
 
 /**
  * Never returns where the command needs what only root can do and this process can have it in a namespace. To be called

@@ -14,7 +14,7 @@ import type { Store } from '../store/open-store.ts';
 
 export interface PushSession {
   readonly store: Pick<Store, 'content' | 'origins'>;
-  readonly registry: Pick<RegistryClient, 'pushBlob' | 'pushManifest'>;
+  readonly registry: Pick<RegistryClient, 'pushBlob' | 'pushManifest' | 'fetchBlob'>;
   readonly emit: Emit;
   readonly signal: AbortSignal;
 }
@@ -117,7 +117,7 @@ async function pushBlob({ store, registry, emit, signal }: PushSession, referenc
   /** Opened anew for each attempt. */
   async function* open(): AsyncGenerator<Buffer> {
     progress.restart();
-    for await (const chunk of store.content.stream(blob.digest)) {
+    for await (const chunk of bytesOf({ store, registry }, blob)) {
       signal.throwIfAborted();
       yield chunk;
       progress.add(chunk.length);
@@ -127,4 +127,22 @@ async function pushBlob({ store, registry, emit, signal }: PushSession, referenc
   const result = await registry.pushBlob(reference, blob, open, mountFrom);
   await store.origins.add(blob.digest, { registry: host, repository });
   progress.end(result === 'pushed' ? 'done' : result);
+}
+
+/** Out of the store, else out of a repository where the blob is known to be: what is only passed on is never kept. */
+async function* bytesOf({ store, registry }: Pick<PushSession, 'store' | 'registry'>, blob: Descriptor): AsyncGenerator<Buffer> {
+  const origins = store.content.size(blob.digest) === blob.size ? [] : store.origins.get(blob.digest);
+  for (const [position, origin] of origins.entries()) {
+    let begun = false;
+    try {
+      for await (const chunk of registry.fetchBlob(origin, blob)) {
+        begun = true;
+        yield chunk;
+      }
+      return;
+    } catch (error) {
+      if (begun || !(error instanceof RegistryError) || position === origins.length - 1) throw error;
+    }
+  }
+  yield* store.content.stream(blob.digest);
 }

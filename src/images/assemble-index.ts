@@ -8,7 +8,16 @@ import type { BlobSource } from './image.ts';
 export interface IndexPart {
   /** Of a manifest in the store; its annotations become those of its place in the index. */
   readonly descriptor: Descriptor;
-  readonly platform: Platform;
+  /** undefined: it is for none, as artifacts are. */
+  readonly platform: Platform | undefined;
+  /** What else the platform is, of systems that are not Linux. */
+  readonly details?: PlatformDetails | undefined;
+}
+
+/** Source: OCI image-spec image-index.md "platform". */
+export interface PlatformDetails {
+  readonly 'os.version'?: string | undefined;
+  readonly 'os.features'?: readonly string[] | undefined;
 }
 
 export interface IndexOptions {
@@ -22,10 +31,11 @@ export async function assembleIndex(
   parts: readonly IndexPart[],
   options: IndexOptions = { mediaTypes: 'oci' },
 ): Promise<Descriptor> {
-  const manifests = parts.map(({ descriptor: { mediaType, digest, size, annotations }, platform }) => ({
+  const manifests = parts.map(({ descriptor: { mediaType, digest, size, annotations, artifactType }, platform, details }) => ({
     ...{ mediaType, digest, size },
     ...(annotations === undefined ? {} : { annotations }),
-    platform: normalizePlatform(platform),
+    ...(artifactType === undefined ? {} : { artifactType }),
+    ...(platform === undefined ? {} : { platform: { ...normalizePlatform(platform), ...details } }),
   }));
   const { mediaTypes, annotations } = options;
   const mediaType = mediaTypes === 'oci' ? MEDIA_TYPE.index : MEDIA_TYPE.dockerManifestList;

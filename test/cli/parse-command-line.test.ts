@@ -44,7 +44,7 @@ test('parseCommandLine() refuses what it does not know and suggests what was mea
 
 test('parseCommandLine() gives help and version as text', () => {
   for (const { name } of COMMANDS) {
-    const parsed = parseCommandLine([name, '--help'], '1.2.3');
+    const parsed = parseCommandLine([...name.split(' '), '--help'], '1.2.3');
     assert.match('help' in parsed ? parsed.help : '', new RegExp(`^Usage: tsbuild ${name} `), name);
   }
   assert.deepEqual(parseCommandLine(['--version'], '1.2.3'), { help: '1.2.3\n' });

@@ -16,6 +16,7 @@ import { resultFiles } from '../result-files.ts';
 import { secretsOf } from '../secret-flag.ts';
 import { sshOf } from '../ssh-flag.ts';
 import { printResult } from '../terminal.ts';
+import { textFlag } from '../text-flag.ts';
 import { withProgress } from '../with-progress.ts';
 
 /** `tsbuild [build] [flags] CONTEXT`: prints the digest of the image, or what `--call` asks for. */
@@ -41,7 +42,7 @@ export async function run({ operands, flags, terminal }: Invocation): Promise<nu
 
 function choices(flags: Flags, env: Readonly<Record<string, string | undefined>>): Omit<BuildOptions, 'context'> {
   return {
-    ...{ dockerfile: flags.file, tags: flags.tag ?? [], target: flags.target, addHosts: flags.addHost ?? [] },
+    ...{ dockerfile: textFlag(flags.file), tags: flags.tag ?? [], target: flags.target, addHosts: flags.addHost ?? [] },
     ...{ noCache: flags.cache === false, pull: flags.pull === true, push: flags.push === true, load: flags.load === true },
     platforms: [flags.platform ?? []].flat().flatMap((list) => list.split(',')),
     buildArgs: buildArgs(flags, env),

@@ -3,6 +3,7 @@ import { formatSize } from '../../progress/quantities.ts';
 import { plainJson, plainText } from '../../progress/terminal-text.ts';
 import type { Invocation } from '../command-table.ts';
 import { printResult } from '../terminal.ts';
+import { textFlag } from '../text-flag.ts';
 
 /** As many of the biggest files as fit a screen with the totals. */
 const BIGGEST_MAX = 20;
@@ -16,7 +17,7 @@ export async function run({ operands, flags, terminal }: Invocation): Promise<nu
     else if (flags.format === 'json') shown.push(file);
     else printResult(terminal, rowOf(file));
   };
-  const listing = await listContext({ context, dockerfile: flags.file, signal: terminal.signal, onFile });
+  const listing = await listContext({ context, dockerfile: textFlag(flags.file), signal: terminal.signal, onFile });
   if (flags.format === 'json') printResult(terminal, plainJson({ ...listing, shown }, 2));
   else printResult(terminal, [...shown.map(rowOf), ...summary(listing, shown)].join('\n'));
   return 0;

@@ -44,7 +44,7 @@ describe('parseReference()', () => {
     'host:99999999/x',
     `x@sha512:${'a'.repeat(128)}`,
   ]) {
-    test(`refuses ${JSON.stringify(text.slice(0, 40))}`, () => {
+    test(`H13 refuses ${JSON.stringify(text.slice(0, 40))}`, () => {
       assert.throws(
         () => parseReference(text),
         (error) => error instanceof TsbuildError && error.code === 'ERR_TSBUILD_REFERENCE_INVALID',

@@ -10,7 +10,7 @@ import type { Fault } from './fault-proxy.ts';
 
 const KIB64 = 64 * 1024;
 
-test('X22: a download that breaks at each 64 KiB of 10 MiB goes on there: at most 1.05 times the bytes', { timeout: 120_000 }, async () => {
+test('X22 a download that breaks at each 64 KiB of 10 MiB goes on there: at most 1.05 times the bytes', { timeout: 120_000 }, async () => {
   const bytes = noise(160 * KIB64, 11);
   const blob = blobOf(bytes);
   await using client = openTestClient();
@@ -278,7 +278,7 @@ describe('X26: redirects of a blob', { timeout: 60_000 }, () => {
   }
 });
 
-test('H11: a manifest whose Docker-Content-Digest is not its own is refused, one without is taken', async () => {
+test('H11 a manifest whose Docker-Content-Digest is not its own is refused, one without is taken', async () => {
   const digest = `sha256:${'a'.repeat(64)}`;
   const cases: readonly (readonly [string | undefined, boolean])[] = [
     [undefined, true],
@@ -308,7 +308,7 @@ test('H11: a manifest whose Docker-Content-Digest is not its own is refused, one
   countScenarios('H11 digest headers', cases.length);
 });
 
-test('H9: what a reference named first is what is pulled, whatever its tag means later', async () => {
+test('H9 what a reference named first is what is pulled, whatever its tag means later', async () => {
   await using client = openTestClient();
   const { manifest, descriptor } = await client.resolve(app(), AMD64);
   const again = await client.resolve({ ...app(), digest: descriptor.digest }, AMD64);

@@ -70,7 +70,7 @@ for (const [registry, key] of [
   ['__proto__', 'r.example'],
   ['evil.example', 'https://index.docker.io/v1/'],
 ] as const) {
-  test(`findCredential() does not give ${registry} what is under ${key}`, async () => {
+  test(`H4 findCredential() does not give ${registry} what is under ${key}`, async () => {
     assert.equal(await find(registry, { auths: { [key]: basicAuth('ann', 'p') } }), undefined);
   });
 }
@@ -173,7 +173,7 @@ for (const [name, reason] of [
   ['x;id', 'its name is not made of a-z, 0-9, _ and -'],
   ['', 'its name is not made of a-z, 0-9, _ and -'],
 ] as const) {
-  test(`askCredentialHelper() refuses ${JSON.stringify(name)}: ${reason}`, async () => {
+  test(`H5 askCredentialHelper() refuses ${JSON.stringify(name)}: ${reason}`, async () => {
     await assert.rejects(askCredentialHelper(name, 'r', name === 'hangs' ? 300 : 10_000), {
       code: 'ERR_TSBUILD_REGISTRY_UNAUTHORIZED',
       message: `Cannot ask the credential helper docker-credential-${name}: ${reason}`,

@@ -21,7 +21,7 @@ describe('redirects and other hosts', () => {
       ['blob', /blobs/],
       ['manifest', /manifests/],
     ] as const) {
-      test(`a ${status} of a ${name} to another host is followed without credentials`, async () => {
+      test(`H1 a ${status} of a ${name} to another host is followed without credentials`, async () => {
         await using client = openTestClient({ dockerConfigDir: secretConfig() });
         proxy.break({ fault: challenge });
         const target = name === 'blob' ? `blobs/${BLOB.digest}` : 'manifests/1';
@@ -144,7 +144,7 @@ describe('redirects and other hosts', () => {
     'gopher://x',
     '',
   ]) {
-    test(`an upload Location ${JSON.stringify(location)} is refused`, async () => {
+    test(`H2 an upload Location ${JSON.stringify(location)} is refused`, async () => {
       await using client = openTestClient();
       proxy.break({ method: 'POST', times: 9, fault: { kind: 'answer', status: 202, headers: { location } } });
       await assert.rejects(
@@ -165,7 +165,7 @@ describe('redirects and other hosts', () => {
   });
 
   for (const realm of ['http://evil.example/token', 'http://169.254.169.254/', 'ftp://x/', '/token', '', 'https://u:p@auth.example/']) {
-    test(`a token realm ${JSON.stringify(realm)} gets no credentials`, async () => {
+    test(`H3 a token realm ${JSON.stringify(realm)} gets no credentials`, async () => {
       await using client = openTestClient({ dockerConfigDir: secretConfig() });
       const headers = { 'www-authenticate': `Bearer realm="${realm}",service="s"` };
       proxy.break({ times: 99, fault: { kind: 'answer', status: 401, headers } });
@@ -174,7 +174,7 @@ describe('redirects and other hosts', () => {
     });
   }
 
-  test('a registry that always says 401 is asked at most three times', async () => {
+  test('H6 a registry that always says 401 is asked at most three times', async () => {
     await using client = openTestClient({ dockerConfigDir: secretConfig() });
     const headers = { 'www-authenticate': `Bearer realm="http://${evil.host}/token"` };
     proxy.break({ times: 99, fault: { kind: 'answer', status: 401, headers } });

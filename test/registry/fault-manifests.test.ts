@@ -42,7 +42,7 @@ describe('manifests that lie', () => {
     ['an empty one', ''],
   ];
   for (const [name, value] of headers) {
-    test(`resolve() refuses a Docker-Content-Digest with ${name}`, async () => {
+    test(`H11 resolve() refuses a Docker-Content-Digest with ${name}`, async () => {
       await using client = openTestClient();
       proxy.break({ path: /manifests/, fault: { kind: 'edit', headers: (from) => ({ ...from, 'docker-content-digest': value }) } });
       await assert.rejects(client.resolve(app(), AMD64), { code: 'ERR_TSBUILD_DIGEST_MISMATCH' });
@@ -102,7 +102,7 @@ describe('manifests that lie', () => {
     });
   }
 
-  test('resolve() refuses endless headers', async () => {
+  test('H12 resolve() refuses endless headers', async () => {
     await using client = openTestClient();
     proxy.break({ times: 9, fault: { kind: 'answer', status: 200, headers: { 'x-long': 'x'.repeat(100_000) } } });
     await assert.rejects(client.resolve(app(), AMD64), { message: /its headers are too large$/ });

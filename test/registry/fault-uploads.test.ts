@@ -73,7 +73,7 @@ describe('broken uploads', () => {
     proxy.break({ method: 'HEAD', fault: { kind: 'edit', headers: (headers) => ({ ...headers, 'content-length': '3' }) } });
     assert.equal(await client.pushBlob(app(), BLOB, () => chunked(BYTES), []), 'pushed');
   });
-  test('pushBlob() makes up for a registry that lies about what it has', async () => {
+  test('H10 pushBlob() makes up for a registry that lies about what it has', async () => {
     await using client = openTestClient();
     const reference = fresh();
     const image = makeImage('lie');

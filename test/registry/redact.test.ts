@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { redactText, redactUrl } from '../../src/registry/redact.ts';
 
-test('redactUrl() keeps of a URL what holds no secret', () => {
+test('H8 redactUrl() keeps of a URL what holds no secret', () => {
   const url = 'https://user:password@cdn.example:8443/v2/blobs/x?X-Amz-Signature=abc&sig=def#token';
   assert.equal(redactUrl(new URL(url)), 'https://cdn.example:8443/v2/blobs/x');
 });

@@ -138,7 +138,7 @@ describe('openTransport() and the certificate of a server', () => {
     ],
   ];
   for (const [name, options, message] of servers) {
-    test(`a server that ${name} is refused`, async () => {
+    test(`H7 a server that ${name} is refused`, async () => {
       await using server = await serve(options());
       const error = await ask(server.host, [certsDir(server.host, { ca: authority })]).then(
         (text) => assert.fail(`answered ${text}`),

@@ -5,7 +5,18 @@
  * WORD...: only those whose name or file has it. --sample: so many of them, by chance.
  */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
@@ -24,6 +35,9 @@ const seed = Number(values.seed ?? Date.now() % 1_000_000);
 const all = JSON.parse(readFileSync(path.join(REPOSITORY, 'test/defences.json'), 'utf8'));
 const chosen = sample(all.filter(({ name, file }) => positionals.every((word) => `${name} ${file}`.includes(word))));
 const copy = makeCopy();
+const temporary = path.join(copy, 'tmp');
+const users = testUsers();
+tidy();
 try {
   build(true);
   const sound = new Set();
@@ -108,7 +122,7 @@ async function passes(test) {
     cwd: copy,
     stdio: ['ignore', 'pipe', 'inherit'],
     detached: true,
-    env: { ...process.env, NODE_EXTRA_CA_CERTS: undefined },
+    env: { ...process.env, NODE_EXTRA_CA_CERTS: undefined, TMPDIR: temporary },
   });
   const ended = new Promise((resolve) => child.once('exit', resolve));
   const stop = () => process.kill(-child.pid, 'SIGKILL');
@@ -118,7 +132,25 @@ async function passes(test) {
     stop();
   }
   clearTimeout(timer);
-  return (await ended) === 0 && failed.length === 0;
+  const code = await ended;
+  tidy();
+  return code === 0 && failed.length === 0;
+}
+
+/** Takes away what a test leaves that was killed: mounts, files, and users that were not there before. */
+function tidy() {
+  const points = readFileSync('/proc/self/mountinfo', 'latin1')
+    .split('\n')
+    .map((line) => line.split(' ')[4] ?? '');
+  for (const point of points.filter((each) => each.startsWith(`${temporary}/`)).reverse()) spawnSync('umount', ['-l', point]);
+  rmSync(temporary, { recursive: true, force: true });
+  mkdirSync(temporary);
+  chmodSync(temporary, 0o1777);
+  for (const user of testUsers()) if (!users.has(user)) spawnSync('userdel', [user], { stdio: 'ignore' });
+}
+
+function testUsers() {
+  return new Set(readFileSync('/etc/passwd', 'latin1').match(/^tsb[0-9a-f]{10}(?=:)/gm));
 }
 
 function makeCopy() {

@@ -3,7 +3,15 @@
 import type { TsbuildError } from './errors.ts';
 import type { Digest } from './oci/digest.ts';
 
-export type BuildEvent = PlanEvent | StepStartEvent | StepOutputEvent | StepEndEvent | TransferEvent | WarningEvent | ImageEvent;
+export type BuildEvent =
+  | PlanEvent
+  | StepStartEvent
+  | StepMissEvent
+  | StepOutputEvent
+  | StepEndEvent
+  | TransferEvent
+  | WarningEvent
+  | ImageEvent;
 
 /** Once, before anything runs: every step that will run or be found in the cache, in Dockerfile order. */
 export interface PlanEvent {
@@ -26,6 +34,43 @@ export interface StepStartEvent {
   readonly kind: 'step-start';
   readonly step: StepLabel;
 }
+
+/** Why a step is not in the cache, before it is made. Sent where the caller asked for it (`explain`). */
+export interface StepMissEvent {
+  readonly kind: 'step-miss';
+  readonly step: StepLabel;
+  /** At least one; the first says most. */
+  readonly reasons: readonly MissReason[];
+}
+
+/** One difference between a step and the nearest that was made at its place before. No value of a secret is in it. */
+export type MissReason =
+  /** The caller wants no cache for it. */
+  | { readonly kind: 'no-cache' }
+  /** Nothing was made at this place before. */
+  | { readonly kind: 'first' }
+  /** The same step was made, but its result is gone. */
+  | { readonly kind: 'lost' }
+  /** What it starts from was made anew in this build, or is another result than then; `name` as a step or stage is shown. */
+  | { readonly kind: 'parent'; readonly name: string }
+  /** The base image is another: digests of manifests. */
+  | { readonly kind: 'base'; readonly name: string; readonly before: string | undefined; readonly after: string }
+  /** A file that COPY or ADD takes. */
+  | { readonly kind: 'file'; readonly path: string; readonly change: FileDifference }
+  /** An ARG or ENV that RUN sees; values only where they are short and the name is not that of a secret. */
+  | {
+      readonly kind: 'variable';
+      readonly name: string;
+      readonly change: 'added' | 'removed' | 'changed';
+      readonly before?: string;
+      readonly after?: string;
+    }
+  /** Another ingredient by its name, such as `--network`, `the command` or `stage "tools"`. */
+  | { readonly kind: 'ingredient'; readonly name: string }
+  /** How many differences are not listed. */
+  | { readonly kind: 'more'; readonly count: number };
+
+export type FileDifference = 'added' | 'removed' | 'content' | 'type or mode' | 'owner' | 'attributes';
 
 /** Bytes that a RUN wrote, as they came: not necessarily whole lines nor valid UTF-8. */
 export interface StepOutputEvent {

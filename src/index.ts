@@ -47,7 +47,7 @@ export type { Entitlement } from './builder/plan/entitlements.ts';
 export type { Outline, OutlineArg, OutlineMount } from './builder/plan/outline.ts';
 export type { Target } from './builder/plan/targets.ts';
 export { TsbuildError } from './errors.ts';
-export type { BuildEvent, Emit } from './events.ts';
+export type { BuildEvent, Emit, FileDifference, MissReason, StepMissEvent } from './events.ts';
 export { isImageOutput, parseOutput, writesToStdout } from './exporters/export-outputs.ts';
 export type { Output } from './exporters/output.ts';
 export type { ImageAnnotation } from './images/image-format.ts';

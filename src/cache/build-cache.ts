@@ -3,6 +3,7 @@ import path from 'node:path';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { type Digest, isDigest } from '../oci/digest.ts';
 import { openRecordFiles, type RecordFiles } from './record-files.ts';
+import { openStepAccounts, type StepAccounts } from './step-accounts.ts';
 
 /** What a step left behind. */
 export interface StepRecord {
@@ -18,13 +19,20 @@ export interface LayerRecord {
 export interface BuildCache {
   readonly steps: RecordFiles<StepRecord>;
   readonly layers: RecordFiles<LayerRecord>;
+  /** What steps were made of, for telling a miss; opened when a step is made or told. */
+  accounts(): StepAccounts;
 }
 
 /** Opens the records in the state directory `root`, making their folders where absent. */
 export function openBuildCache(root: string): BuildCache {
+  let accounts: StepAccounts | undefined;
   return {
     steps: openRecordFiles(path.join(root, 'cache', 'steps'), isStepRecord),
     layers: openRecordFiles(path.join(root, 'cache', 'layers'), isLayerRecord),
+    accounts() {
+      accounts ??= openStepAccounts(root);
+      return accounts;
+    },
   };
 }
 

@@ -1,6 +1,7 @@
 /** The parts of a build that are neither parsing, planning nor running: what to read, where bases come from, where the result goes. */
 
 import { availableParallelism } from 'node:os';
+import path from 'node:path';
 import type { Writable } from 'node:stream';
 import pLimit from 'p-limit';
 import type { AttestationRequest, ProvenanceMode } from '../attestations/attestation-request.ts';
@@ -41,6 +42,8 @@ export interface BuildOptions extends CommonOptions, InputOptions, Pick<Isolatio
   /** Of every output that is an image. */
   readonly annotations?: readonly ImageAnnotation[] | undefined;
   readonly noCache?: boolean | undefined;
+  /** Events `step-miss` say why a step is not in the cache. */
+  readonly explain?: boolean | undefined;
   /** Ask the registry for every base image even where the store has it. */
   readonly pull?: boolean | undefined;
   /** What is made of the result; by default the local store has it under its tags. */
@@ -107,6 +110,8 @@ export function buildResources(
     loadBase: async ({ reference, platform }, use) => await options.bases.load(reference, platform, use),
     options: {
       cache: options.noCache === true ? 'ignore' : 'use',
+      explain: options.explain === true,
+      place: placeOf(options),
       network: options.network ?? 'default',
       addHosts: (options.addHosts ?? []).map(parseHost),
       dns: checkedDns(options.dns),
@@ -116,6 +121,11 @@ export function buildResources(
       limit: pLimit(mostAtOnce(isolation, options.jobs)),
     },
   };
+}
+
+/** A directory by its path, anything else by its address. Goes into digests only. */
+function placeOf({ context, dockerfile = '' }: BuildOptions): string {
+  return JSON.stringify([/^[a-z]+:\/\/|^-$|^git@/.test(context) ? context : path.resolve(context), dockerfile]);
 }
 
 function warnOnce({ emit }: Session): BuildResources['warnOnce'] {

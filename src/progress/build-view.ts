@@ -1,5 +1,5 @@
 /** What a terminal shows of a build at one moment: events folded into stages, steps and transfers. Knows no terminal. */
-import type { BuildEvent, StepEndEvent, StepLabel, TransferEvent } from '../events.ts';
+import type { BuildEvent, MissReason, StepEndEvent, StepLabel, TransferEvent } from '../events.ts';
 import { openOutputLines } from './output-lines.ts';
 
 export interface StepView {
@@ -10,6 +10,8 @@ export interface StepView {
   durationMs: number;
   /** Written since they were last taken. */
   newLines: string[];
+  /** Why it is not in the cache, where that was told. */
+  miss: readonly MissReason[];
 }
 
 export interface BuildView {
@@ -42,6 +44,9 @@ class FoldedEvents implements BuildView {
         step.startedAt = performance.now();
         return;
       }
+      case 'step-miss':
+        this.#step(event.step).miss = event.reasons;
+        return;
       case 'step-output':
         this.#add(event.step, this.#lines.take(event));
         return;
@@ -69,7 +74,7 @@ class FoldedEvents implements BuildView {
   #step(label: StepLabel): StepView {
     const known = this.#steps.get(label.id);
     if (known !== undefined) return known;
-    const step: StepView = { label, state: 'waiting', startedAt: 0, durationMs: 0, newLines: [] };
+    const step: StepView = { label, state: 'waiting', startedAt: 0, durationMs: 0, newLines: [], miss: [] };
     this.#steps.set(label.id, step);
     return step;
   }

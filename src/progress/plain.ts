@@ -1,6 +1,7 @@
 /** Lines for logs and pipes: every line names its step by number, since steps run side by side. */
 import { type TsbuildError, unreachable } from '../errors.ts';
 import type { BuildEvent, StepEndEvent, StepLabel, TransferEvent } from '../events.ts';
+import { missText } from './miss-text.ts';
 import { openOutputLines } from './output-lines.ts';
 import { printError } from './print-error.ts';
 import { formatDuration, formatSize } from './quantities.ts';
@@ -33,6 +34,9 @@ class PlainRenderer implements Renderer {
         return;
       case 'step-start':
         this.#start(event.step);
+        return;
+      case 'step-miss':
+        this.#say(`step ${event.step.id}`, `MISS: ${missText(event.reasons)}`);
         return;
       case 'step-output':
         this.#output(event.step, this.#lines.take(event));

@@ -1,6 +1,7 @@
 /** The words for the parts of a build view. */
 import type { BuildEvent, TransferEvent } from '../events.ts';
 import type { BuildView, StepView } from './build-view.ts';
+import { missText } from './miss-text.ts';
 import { formatDuration, formatSize } from './quantities.ts';
 import type { Screen } from './screen.ts';
 import { plainText } from './terminal-text.ts';
@@ -12,7 +13,13 @@ export function stageText(stage: BuildView['stages'][number], paint: Paint): str
   return paint.bold(`${plainText(stage.name)} ${ended}/${stage.steps.length}`);
 }
 
-export function stepText({ label, state, startedAt, durationMs }: StepView, paint: Paint): string {
+/** With a line below where it was told why the step is not in the cache. */
+export function stepText(step: StepView, paint: Paint): string {
+  const line = stepLine(step, paint);
+  return step.miss.length === 0 ? line : `${line}\n${paint.dim(`  MISS: ${missText(step.miss)}`)}`;
+}
+
+function stepLine({ label, state, startedAt, durationMs }: StepView, paint: Paint): string {
   const text = `[${plainText(label.stage)} ${label.number}/${label.count}] ${plainText(label.text)}`;
   switch (state) {
     case 'waiting':

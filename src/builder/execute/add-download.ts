@@ -32,6 +32,7 @@ export function downloadGroup({ resources, plan }: StageRun, address: string, ch
     return await fetching;
   };
   return {
+    name: shownUrl(url),
     async identity() {
       const digest = expected ?? (await fetched()).digest;
       resources.materials.add(httpMaterial(url, digest), plan);

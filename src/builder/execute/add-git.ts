@@ -26,6 +26,7 @@ export function gitGroup({ resources, plan }: StageRun, text: string, choices: G
   };
   let tree: (FileTree & Disposable) | undefined;
   return {
+    name: 'the git repository',
     async identity() {
       const { identity, material } = await ask();
       resources.materials.add(material, plan);

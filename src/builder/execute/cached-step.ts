@@ -5,6 +5,7 @@ import { needPrivilege } from '../../sandbox/privilege.ts';
 import type { ActiveSnapshot } from '../../snapshots/snapshotter.ts';
 import { type Files, snapshotOf } from './files.ts';
 import type { BuildResources } from './resources.ts';
+import { rememberStep, type Telling, tellMiss } from './tell-miss.ts';
 
 export interface StepResult {
   readonly snapshot: string;
@@ -20,6 +21,8 @@ export interface CachedStep {
   readonly key: CacheKey;
   /** The files the step starts from. */
   readonly files: Files;
+  /** For telling why it missed; undefined for what no instruction of its own stands for. */
+  readonly telling: Telling | undefined;
   /** Changes the active snapshot; what it leaves there is the step's result. */
   make(active: ActiveSnapshot): Promise<void>;
 }
@@ -34,10 +37,20 @@ export async function cachedStep(resources: BuildResources, inFlight: StepsInFli
 }
 
 async function findOrMake(resources: BuildResources, step: CachedStep): Promise<StepResult> {
-  const { cache, options, snapshots } = resources;
-  const record = options.cache === 'use' ? cache.steps.get(step.key) : undefined;
-  if (record !== undefined && snapshots.get(record.snapshot) !== undefined) return { snapshot: record.snapshot, outcome: 'cached' };
-  return await options.limit(() => make(resources, step));
+  const known = recordedStep(resources, step.key);
+  if (known !== undefined) {
+    await rememberStep(resources, step, 'found');
+    return known;
+  }
+  await tellMiss(resources, step);
+  return await resources.options.limit(() => make(resources, step));
+}
+
+/** What the cache has, where it may be used. */
+export function recordedStep({ cache, options, snapshots }: BuildResources, key: CacheKey): StepResult | undefined {
+  const record = options.cache === 'use' ? cache.steps.get(key) : undefined;
+  if (record === undefined || snapshots.get(record.snapshot) === undefined) return undefined;
+  return { snapshot: record.snapshot, outcome: 'cached' };
 }
 
 async function make(resources: BuildResources, step: CachedStep): Promise<StepResult> {
@@ -54,5 +67,6 @@ async function make(resources: BuildResources, step: CachedStep): Promise<StepRe
   }
   const { name } = snapshots.commit(active, randomBytes(32).toString('hex'));
   cache.steps.set(step.key, { snapshot: name });
+  await rememberStep(resources, step, 'made');
   return { snapshot: name, outcome: 'done' };
 }

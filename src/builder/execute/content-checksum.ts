@@ -5,8 +5,8 @@
 import { createHash, hash as digestOf } from 'node:crypto';
 import { closeSync, readSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { type ByteString, fromBuffer } from '../../tree/byte-string.ts';
-import type { FileNode, FileTree } from '../../tree/file-tree.ts';
+import { fromBuffer } from '../../tree/byte-string.ts';
+import type { FileNode, FileTree, Xattrs } from '../../tree/file-tree.ts';
 import { type CopySource, type SourceEntry, walkSource } from './copy-sources.ts';
 
 /** Remembers file digests between builds; cache/stat-index.ts is one. */
@@ -18,7 +18,11 @@ export interface KnownDigests {
 export interface ChecksumOptions {
   readonly known?: KnownDigests | undefined;
   readonly signal: AbortSignal;
+  readonly note?: NoteEntry | undefined;
 }
+
+/** Is told each file, with the digest of its content where it has one. */
+export type NoteEntry = (entry: SourceEntry, content: string | undefined, xattrs: Xattrs) => void;
 
 const CHUNK = 1 << 20;
 /** Bytes between two turns of the event loop, so that signals and progress are served. */
@@ -35,12 +39,15 @@ export async function contentChecksum(tree: FileTree, sources: readonly CopySour
     const hash = createHash('sha256').update(field(source.name) + placeFields(tree, source), 'latin1');
     for (const entry of walkSource(tree, source)) {
       if (++files % TURN_FILES === 0) await nextTurn(undefined, { signal: options.signal });
-      let fields = field(entry.relative) + describeNode(entry.node) + xattrFields(tree, entry.path);
+      const xattrs = tree.xattrs(entry.path);
+      let fields = field(entry.relative) + describeNode(entry.node) + xattrFields(xattrs);
+      let content: string | undefined;
       if (entry.node.type === 'file') {
-        const known = options.known?.get(entry.path, entry.node);
-        fields += field(known ?? (await readDigest(tree, entry, { options, buffer })));
+        content = options.known?.get(entry.path, entry.node) ?? (await readDigest(tree, entry, { options, buffer }));
+        fields += field(content);
       }
       hash.update(fields, 'latin1');
+      options.note?.(entry, content, xattrs);
     }
     checksums.push(hash.digest('hex'));
   }
@@ -50,13 +57,13 @@ export async function contentChecksum(tree: FileTree, sources: readonly CopySour
 /** With `--parents`: where it lands, and the directories that are copied on the way. */
 function placeFields(tree: FileTree, { place }: CopySource): string {
   if (place === undefined) return '';
-  const parents = place.parents.map(({ path, node }) => describeNode(node) + xattrFields(tree, path));
+  const parents = place.parents.map(({ path, node }) => describeNode(node) + xattrFields(tree.xattrs(path)));
   return field(place.path) + parents.map(field).join('');
 }
 
-function xattrFields(tree: FileTree, path: ByteString): string {
+function xattrFields(xattrs: Xattrs): string {
   let fields = '';
-  for (const [name, value] of tree.xattrs(path)) fields += field(name) + field(fromBuffer(value));
+  for (const [name, value] of xattrs) fields += field(name) + field(fromBuffer(value));
   return fields;
 }
 

@@ -1,8 +1,9 @@
 /** COPY and ADD: sources found and checksummed first, so that a hit reads no file twice and a miss copies what was checksummed. */
 import path from 'node:path';
-import { type CacheKey, stepKey } from '../../cache/cache-key.ts';
+import { type CacheKey, type StepIngredients, stepKey } from '../../cache/cache-key.ts';
 import { isGitAddress } from '../../context/git-url.ts';
 import { TsbuildError } from '../../errors.ts';
+import type { StepLabel } from '../../events.ts';
 import { applyChanges } from '../../layers/apply-changes.ts';
 import type { AddInstruction, CopyInstruction } from '../../parser/instruction.ts';
 import type { ActiveSnapshot } from '../../snapshots/snapshotter.ts';
@@ -17,14 +18,21 @@ import { cachedStep, type StepResult } from './cached-step.ts';
 import { type CopyPlan, copyChanges, needDirectory } from './copy-changes.ts';
 import type { CopySource } from './copy-sources.ts';
 import { type FileMode, parseFileMode } from './file-mode.ts';
+import { type FileNotes, openFileNotes } from './file-notes.ts';
 import type { Selection } from './find-sources.ts';
 import { linkStep, type Target } from './link-step.ts';
 import { contextGroup, heredocGroup, type OpenSources, type SourceGroup, stageGroup } from './source-group.ts';
 import { CREATED_NS, type StageRun } from './stage-run.ts';
 import type { StageState } from './stage-state.ts';
+import { type NamedIdentity, stepAccount } from './step-account.ts';
 import { lookUpOwner } from './user.ts';
 
-type FileStep = { readonly instruction: CopyInstruction | AddInstruction; readonly from: StepSource | undefined };
+interface FileStep {
+  readonly instruction: CopyInstruction | AddInstruction;
+  readonly from: StepSource | undefined;
+  /** undefined where nobody wrote the step. */
+  readonly label: StepLabel | undefined;
+}
 
 /** `instruction` is expanded. Throws CONTEXT_PATH_NOT_FOUND, COPY_CONFLICT, CONTEXT_CHANGED, USER_NOT_FOUND, ARCHIVE_INVALID. */
 export async function copyStep(run: StageRun, state: StageState, step: FileStep): Promise<StepResult> {
@@ -34,25 +42,41 @@ export async function copyStep(run: StageRun, state: StageState, step: FileStep)
   const destination = absoluteDestination(keepsPlaces(instruction) ? `${instruction.destination}/` : instruction.destination, cwd);
   const plan = { chmod: parseFileMode(chmod), unpack: unpackOf(instruction) };
   await using groups = sourceGroups(run, step);
-  const sources = await identities(groups.list);
-  const keyOf = (parent: CacheKey, target: Target): CacheKey => {
+  const files = openFileNotes();
+  const named = await identities(groups.list, run.resources.options.explain ? files : undefined);
+  const sources = named.flatMap(({ identity }) => identity);
+  const ingredientsOf = (parent: CacheKey, target: Target): StepIngredients => {
     const ingredients = { parent, sources, destination: target.destination, cwd, chown: target.chown, chmod };
-    return stepKey(instruction.kind === 'add' ? { kind: 'add', ...ingredients, unpack: plan.unpack } : { kind: 'copy', ...ingredients });
+    return instruction.kind === 'add' ? { kind: 'add', ...ingredients, unpack: plan.unpack } : { kind: 'copy', ...ingredients };
   };
+  const keyOf = (parent: CacheKey, at: Target): CacheKey => stepKey(ingredientsOf(parent, at));
   const make = async (active: ActiveSnapshot, target: Target) => {
     await copyInto(run, active, { ...plan, ...target, groups: groups.list, existing: instruction.link ? 'leave' : 'describe' });
     // What was copied must be what the key says; unchanged files are known by their stat and not read again.
-    if ((await identities(groups.list)).join() !== sources.join()) throw changedContext();
+    const again = await identities(groups.list, files);
+    if (again.flatMap(({ identity }) => identity).join() !== sources.join()) throw changedContext();
   };
   const target = { destination, chown };
-  if (instruction.link) return await linkStep(run, state, { ...target, key: keyOf, make });
+  const account = async (key: CacheKey) => {
+    if (!files.isFilled()) await identities(groups.list, files);
+    return stepAccount(state, { key, ingredients: ingredientsOf('', target), sources: named, files: files.lines() });
+  };
+  const telling = step.label && { label: step.label, origin: state.origin, account };
+  if (instruction.link) return await linkStep(run, state, { ...target, key: keyOf, make, telling });
   const key = keyOf(state.key, target);
-  return await cachedStep(run.resources, run.inFlight, { key, files: state.files, make: async (active) => await make(active, target) });
+  return await cachedStep(run.resources, run.inFlight, {
+    key,
+    files: state.files,
+    telling,
+    make: async (active) => await make(active, target),
+  });
 }
 
-async function identities(groups: readonly SourceGroup[]): Promise<string[]> {
-  const all: string[] = [];
-  for (const group of groups) all.push(...(await group.identity()));
+/** `files` gets a line for each file of a context. */
+async function identities(groups: readonly SourceGroup[], files: FileNotes | undefined): Promise<NamedIdentity[]> {
+  files?.start();
+  const all: NamedIdentity[] = [];
+  for (const group of groups) all.push({ name: group.name, identity: await group.identity(files?.add) });
   return all;
 }
 

@@ -14,6 +14,7 @@ import { copyStep } from './copy-step.ts';
 import { runStep } from './run-step.ts';
 import { CREATED_NS, type StageRun } from './stage-run.ts';
 import { type StageState, variableOf } from './stage-state.ts';
+import { stepAccount } from './step-account.ts';
 import { makeWorkdir, ownerByName } from './workdir-step.ts';
 
 export interface InstructionResult {
@@ -32,7 +33,9 @@ export async function executeInstruction(run: StageRun, before: StageState, step
   const history = entry === undefined ? state.history : [...state.history, entry];
   if (made === undefined) return { state: { ...state, history }, outcome: 'done' };
   const layers = [...state.layers, { kind: 'snapshot' as const, name: made.snapshot, step: step.label.id }];
-  return { state: { ...state, history, layers, ...filesAfter(before, made) }, outcome: made.outcome };
+  const { stage, number, count, text } = step.label;
+  const origin = { name: `[${stage} ${number}/${count}] ${text}`, isNew: made.outcome === 'done' };
+  return { state: { ...state, history, layers, origin, ...filesAfter(before, made) }, outcome: made.outcome };
 }
 
 /** The next step's key holds the snapshot itself: a step that ran again must not be joined with what stood on its earlier result. */
@@ -62,22 +65,25 @@ async function makeFiles(run: StageRun, { before, state, instruction, step }: Ma
       });
     case 'copy':
     case 'add':
-      return await copyStep(run, before, { instruction, from: step.from });
+      return await copyStep(run, before, { instruction, from: step.from, label: step.label });
     case 'workdir':
-      return await workdirStep(run, state);
+      return await workdirStep(run, state, step);
     default:
       return undefined;
   }
 }
 
 /** The root is always there: WORKDIR / makes no layer. */
-async function workdirStep(run: StageRun, { config, files, key: parent }: StageState): Promise<StepResult | undefined> {
+async function workdirStep(run: StageRun, state: StageState, { label }: Step): Promise<StepResult | undefined> {
+  const { config, files, key: parent } = state;
   if (config.WorkingDir === '/') return undefined;
   const path = cleanWorkdir(config.WorkingDir);
   const user = config.User ?? '';
+  const ingredients = { kind: 'workdir', parent, path, user } as const;
   return await cachedStep(run.resources, run.inFlight, {
-    key: stepKey({ kind: 'workdir', parent, path, user }),
+    key: stepKey(ingredients),
     files,
+    telling: { label, account: async (key) => stepAccount(state, { key, ingredients }), origin: state.origin },
     async make(active) {
       await makeWorkdir(run.resources, active, { path, ownerIn: ownerByName(user), createdNs: CREATED_NS });
     },

@@ -34,16 +34,18 @@ export async function executeStage(run: StageRun, stage: Stage): Promise<StageSt
 
 /** An image taken as a stage: what `COPY --from=image` reads. */
 export async function imageState(run: StageRun, source: ImageSource): Promise<StageState> {
-  return stateOfImage(await run.resources.loadBase(source, 'files'), { platform: source.platform, imagePlatform: source.platform });
+  const platforms = { platform: source.platform, imagePlatform: source.platform };
+  return stateOfImage(source, await run.resources.loadBase(source, 'files'), platforms);
 }
 
 /** A named context taken as a stage: one layer with all its files. */
 export async function contextState(run: StageRun, name: string): Promise<StageState> {
   const empty = { ...EMPTY, platform: run.plan.platform, imagePlatform: run.plan.platform };
-  const { snapshot } = await copyStep(run, empty, { instruction: COPY_ALL, from: { kind: 'context', name } });
+  const { snapshot, outcome } = await copyStep(run, empty, { instruction: COPY_ALL, from: { kind: 'context', name }, label: undefined });
   const history = [{ created_by: `COPY . / # context ${familiarName(parseReference(name))}`, comment: 'buildkit.exporter.image.v0' }];
   const layers = [{ kind: 'snapshot' as const, name: snapshot }];
-  return { ...empty, key: snapshot, files: { kind: 'snapshot', name: snapshot }, layers, history };
+  const origin = { name: `context ${name}`, isNew: outcome === 'done' };
+  return { ...empty, origin, key: snapshot, files: { kind: 'snapshot', name: snapshot }, layers, history };
 }
 
 /** Emits the step's start and end around `execute`, and puts the place of the instruction on what it throws. */
@@ -91,7 +93,7 @@ async function baseState(run: StageRun, stage: Stage): Promise<StageState> {
       // What it is, rather than what was asked for: an image may come in one platform only.
       const own = normalizePlatform(image.config);
       const imagePlatform = plan.isPlatformGiven ? plan.platform : own;
-      return withPath(withoutTriggers(stateOfImage(image, { platform: own, imagePlatform })));
+      return withPath(withoutTriggers(stateOfImage(base, image, { platform: own, imagePlatform })));
     }
   }
 }
@@ -114,6 +116,7 @@ const EMPTY: Omit<StageState, 'platform' | 'imagePlatform'> = {
   args: new Map(),
   key: baseKey([]),
   files: { kind: 'empty' },
+  origin: { name: 'scratch', isNew: false },
   layers: [],
   history: [],
   hasOwnCmd: false,
@@ -126,7 +129,7 @@ const COPY_ALL: CopyInstruction = {
   ...{ link: false, parents: false, ifExists: false, exclude: [] },
 };
 
-function stateOfImage(image: Image, platforms: Pick<StageState, 'platform' | 'imagePlatform'>): StageState {
+function stateOfImage({ reference }: ImageSource, image: Image, platforms: Pick<StageState, 'platform' | 'imagePlatform'>): StageState {
   const diffIds = image.config.rootfs.diff_ids;
   const config = image.config.config ?? {};
   const layers: LayerSource[] = image.manifest.layers.map((descriptor, index) => {
@@ -142,6 +145,7 @@ function stateOfImage(image: Image, platforms: Pick<StageState, 'platform' | 'im
     author: image.config.author,
     variables: parseEnv(config.Env ?? []),
     key: baseKey(diffIds),
+    origin: { name: `image ${reference}`, digest: image.descriptor.digest, isNew: false },
     files: diffIds.length === 0 ? { kind: 'empty' } : { kind: 'image', image },
     layers,
     history: image.config.history ?? [],

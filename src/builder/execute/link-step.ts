@@ -10,10 +10,11 @@ import { type ByteString, display, fromText, parentOf, toText } from '../../tree
 import type { Change } from '../../tree/change.ts';
 import type { FileTree } from '../../tree/file-tree.ts';
 import { resolvePath } from '../../tree/resolve.ts';
-import { cachedStep, type StepResult } from './cached-step.ts';
+import { cachedStep, recordedStep, type StepResult } from './cached-step.ts';
 import { type Files, snapshotOf } from './files.ts';
 import { CREATED_NS, type StageRun } from './stage-run.ts';
 import type { StageState } from './stage-state.ts';
+import { rememberStep, type Telling } from './tell-miss.ts';
 import { lookUpOwner } from './user.ts';
 import { missingDirectories } from './workdir-step.ts';
 
@@ -25,23 +26,26 @@ export interface Target {
 }
 
 export interface LinkStep extends Target {
+  readonly telling: Telling | undefined;
   key(parent: CacheKey, target: Target): CacheKey;
   make(active: ActiveSnapshot, target: Target): Promise<void>;
 }
 
 /** The stage's own files are looked at only where neither the step nor the layer is known. Throws COPY_CONFLICT, USER_NOT_FOUND. */
 export async function linkStep(run: StageRun, state: StageState, step: LinkStep): Promise<StepResult> {
-  const { cache, options, snapshots } = run.resources;
+  const { cache } = run.resources;
   const whole = stepKey({ kind: 'link', step: step.key(state.key, step) });
-  const known = options.cache === 'use' ? cache.steps.get(whole) : undefined;
-  if (known !== undefined && snapshots.get(known.snapshot) !== undefined) {
-    return { snapshot: known.snapshot, outcome: 'cached', base: 'ground' };
+  const known = recordedStep(run.resources, whole);
+  if (known !== undefined) {
+    await rememberStep(run.resources, { key: whole, telling: step.telling }, 'found');
+    return { ...known, base: 'ground' };
   }
   const { directories, target } = await findTarget(run, state.files, step);
   const ground = await makeGround(run, directories);
   const result = await cachedStep(run.resources, run.inFlight, {
     key: stepKey({ kind: 'link', step: step.key(ground.key, target) }),
     files: ground.files,
+    telling: step.telling,
     make: async (active) => await step.make(active, target),
   });
   cache.steps.set(whole, { snapshot: result.snapshot });
@@ -80,6 +84,7 @@ async function makeGround(run: StageRun, directories: readonly string[]): Promis
   if (directories.length === 0) return { key, files: { kind: 'empty' } };
   const { snapshot } = await cachedStep(run.resources, run.inFlight, {
     key,
+    telling: undefined,
     files: { kind: 'empty' },
     async make(active) {
       await applyChanges(directories.map(bareDirectory), active.upperFd, { signal: run.resources.signal });

@@ -87,6 +87,10 @@ export interface BuildContext {
 export interface ExecuteOptions {
   /** `ignore`: every step runs; its result is still recorded. */
   readonly cache: 'use' | 'ignore';
+  /** Events say why steps miss. */
+  readonly explain: boolean;
+  /** Names what is built: steps of the same place are compared with each other. */
+  readonly place: string;
   readonly network: 'default' | 'none' | 'host';
   /** Lines of /etc/hosts beside its own. */
   readonly addHosts: readonly HostEntry[];

@@ -28,6 +28,7 @@ import { needGoodEnd } from './run-end.ts';
 import { runMounts } from './run-mounts.ts';
 import { CREATED_NS, type StageRun } from './stage-run.ts';
 import { type StageState, variableOf } from './stage-state.ts';
+import { stepAccount } from './step-account.ts';
 import { openStepDeadline } from './step-deadline.ts';
 import { makeWorkdir, ownerOfProcess } from './workdir-step.ts';
 
@@ -61,9 +62,12 @@ export async function runStep(run: StageRun, state: StageState, step: RunStep): 
   const mounts = await mount.identity();
   const isolation = resources.isolation === 'chroot' ? { isolation: resources.isolation } : {};
   const rare = { ...wantedDevices(step.instruction), ...isolation };
+  const choices = { network, security, hostNames, mounts, platform, ...rare };
+  const ingredients = { kind: 'run', parent: state.key, argv, env, cwd, user, ...choices } as const;
   return await cachedStep(resources, run.inFlight, {
-    key: stepKey({ kind: 'run', parent: state.key, argv, env, cwd, user, network, security, hostNames, mounts, platform, ...rare }),
+    key: stepKey(ingredients),
     files: state.files,
+    telling: { label: step.label, account: async (key) => stepAccount(state, { key, ingredients }), origin: state.origin },
     async make(active) {
       needRunnable(state.platform, platformOf(process.arch));
       if (cwd !== '/') await makeWorkdir(resources, active, { path: cwd, ownerIn: ownerOfProcess(user), createdNs: CREATED_NS });

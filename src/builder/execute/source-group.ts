@@ -1,9 +1,10 @@
 /** Sources of a COPY or ADD that are read from one tree: what names them for the cache, and then the files themselves. */
 import { createHash } from 'node:crypto';
+import { CONTEXT_PART } from '../../cache/explain-miss.ts';
 import type { Heredoc } from '../../parser/instruction.ts';
 import type { FileTree } from '../../tree/file-tree.ts';
 import type { StepSource } from '../plan/build-plan.ts';
-import { contentChecksum } from './content-checksum.ts';
+import { contentChecksum, type NoteEntry } from './content-checksum.ts';
 import type { CopySource } from './copy-sources.ts';
 import { snapshotOf } from './files.ts';
 import { findSources, type Selection } from './find-sources.ts';
@@ -12,8 +13,10 @@ import type { BuildContext } from './resources.ts';
 import type { StageRun } from './stage-run.ts';
 
 export interface SourceGroup extends AsyncDisposable {
-  /** Asked for first: it goes into the step's key. */
-  identity(): Promise<readonly string[]>;
+  /** The place as it is shown. */
+  readonly name: string;
+  /** Asked for first: it goes into the step's key. `note` is told each file of a context. */
+  identity(note?: NoteEntry): Promise<readonly string[]>;
   /** Asked for only where the cache does not have the step. */
   open(): Promise<OpenSources>;
 }
@@ -30,9 +33,10 @@ export function contextGroup({ resources }: StageRun, name: string | undefined, 
   const { contexts, signal } = resources;
   const find = async ({ tree, why }: BuildContext) => await findSources(tree, selection, why);
   return {
-    async identity() {
+    name: `${CONTEXT_PART}${name === undefined ? 'the build context' : `context ${name}`}`,
+    async identity(note) {
       const context = await contexts.open(name);
-      return await contentChecksum(context.tree, await find(context), { known: context.known, signal });
+      return await contentChecksum(context.tree, await find(context), { known: context.known, signal, note });
     },
     async open() {
       const context = await contexts.open(name);
@@ -47,6 +51,7 @@ export function stageGroup(run: StageRun, from: Exclude<StepSource, { kind: 'con
   let opened: (FileTree & Disposable) | undefined;
   const name = from.kind === 'stage' ? `stage ${JSON.stringify(run.plan.stages[from.index]?.name)}` : `image ${from.reference}`;
   return {
+    name,
     identity: async () => ['from', (await run.finished(from)).key, JSON.stringify(selection)],
     async open() {
       const { files } = await run.finished(from);
@@ -62,6 +67,7 @@ export function stageGroup(run: StageRun, from: Exclude<StepSource, { kind: 'con
 /** Here-documents, expanded: each is a file with the name of its delimiter. */
 export function heredocGroup({ resources }: StageRun, heredocs: readonly Heredoc[]): SourceGroup {
   return {
+    name: 'the here-document',
     identity: async () => heredocs.flatMap(({ name, body }) => ['heredoc', name, createHash('sha256').update(body).digest('hex')]),
     async open() {
       return heredocTree(heredocs, resources.store.root);

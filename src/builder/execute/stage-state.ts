@@ -18,11 +18,22 @@ export interface StageState {
   /** Identity of `files`: the snapshot's name, or a base image's key. */
   readonly key: CacheKey;
   readonly files: Files;
+  /** What `files` came from, for telling a miss. */
+  readonly origin: FilesOrigin;
   readonly layers: readonly LayerSource[];
   /** One entry per layer, and `empty_layer` ones between; `created` is filled in when the image is assembled. */
   readonly history: readonly HistoryEntry[];
   /** CMD was given in this stage, so that ENTRYPOINT keeps it. */
   readonly hasOwnCmd: boolean;
+}
+
+export interface FilesOrigin {
+  /** A step or image as it is shown. */
+  readonly name: string;
+  /** Of an image's manifest; undefined where a step made the files. */
+  readonly digest?: string;
+  /** A step made them in this build. */
+  readonly isNew: boolean;
 }
 
 /** The variable as expansion sees it. */

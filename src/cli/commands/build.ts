@@ -43,7 +43,13 @@ export async function run({ operands, flags, terminal }: Invocation): Promise<nu
 function choices(flags: Flags, env: Readonly<Record<string, string | undefined>>): Omit<BuildOptions, 'context'> {
   return {
     ...{ dockerfile: textFlag(flags.file), tags: flags.tag ?? [], target: flags.target, addHosts: flags.addHost ?? [] },
-    ...{ noCache: flags.cache === false, pull: flags.pull === true, push: flags.push === true, load: flags.load === true },
+    ...{
+      noCache: flags.cache === false,
+      explain: flags.explain === true,
+      pull: flags.pull === true,
+      push: flags.push === true,
+      load: flags.load === true,
+    },
     platforms: [flags.platform ?? []].flat().flatMap((list) => list.split(',')),
     buildArgs: buildArgs(flags, env),
     contexts: keyValues('--build-context', flags.buildContext ?? []),

@@ -44,6 +44,7 @@ export interface Flags extends ResourceFlags, DnsFlags, ContainerFlags, Manifest
   readonly addHost?: readonly string[];
   /** false where `--no-cache` is given. */
   readonly cache?: boolean;
+  readonly noCacheFilter?: readonly string[];
   readonly explain?: boolean;
   /** true or false for build, a policy for run. */
   readonly pull?: boolean | string;
@@ -148,6 +149,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: '--add-host <name:address>', description: 'add a line to /etc/hosts of every RUN', kind: 'repeatable' },
       ...dnsFlags('every RUN'),
       { flags: '--no-cache', description: 'run every step' },
+      { flags: '--no-cache-filter <stage,...>', description: 'run every step of these stages', kind: 'repeatable' },
       { flags: '--explain', description: 'say of each step that is not in the cache why' },
       { flags: '--pull', description: 'ask the registry for newer base images' },
       {

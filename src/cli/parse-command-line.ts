@@ -86,6 +86,8 @@ function groupOf(program: Command, name: string): Command {
 
 function optionOf(flag: FlagSpec): Option {
   const option = new Option(flag.flags, flag.description);
+  // commander takes every --no-NAME for the opposite of --NAME.
+  if (option.required) option.negate = false;
   if (flag.choices !== undefined) option.choices([...flag.choices]);
   if (flag.kind === 'repeatable') option.argParser((value: string, before: readonly string[] | undefined) => [...(before ?? []), value]);
   return flag.kind === 'hidden' ? option.hideHelp() : option;

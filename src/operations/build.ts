@@ -12,6 +12,8 @@ import { unusedBuildArgs } from '../builder/plan/build-args.ts';
 import type { BuildPlan } from '../builder/plan/build-plan.ts';
 import type { Entitlement } from '../builder/plan/entitlements.ts';
 import type { PlanOptions } from '../builder/plan/plan-build.ts';
+import { unknownStages } from '../builder/plan/uncached-stages.ts';
+import { TsbuildError } from '../errors.ts';
 import type { Output } from '../exporters/output.ts';
 import type { ImageAnnotation } from '../images/image-format.ts';
 import { formatPlatform, normalizePlatform, type Platform, parsePlatform } from '../oci/platform.ts';
@@ -42,6 +44,8 @@ export interface BuildOptions extends CommonOptions, InputOptions, Pick<Isolatio
   /** Of every output that is an image. */
   readonly annotations?: readonly ImageAnnotation[] | undefined;
   readonly noCache?: boolean | undefined;
+  /** Stages whose steps run all the same: names, or numbers in the Dockerfile. Not together with `noCache`. */
+  readonly noCacheFilter?: readonly string[] | undefined;
   /** Events `step-miss` say why a step is not in the cache. */
   readonly explain?: boolean | undefined;
   /** Ask the registry for every base image even where the store has it. */
@@ -110,6 +114,7 @@ export function buildResources(
     loadBase: async ({ reference, platform }, use) => await options.bases.load(reference, platform, use),
     options: {
       cache: options.noCache === true ? 'ignore' : 'use',
+      uncachedStages: uncachedNames(options),
       explain: options.explain === true,
       place: placeOf(options),
       network: options.network ?? 'default',
@@ -121,6 +126,12 @@ export function buildResources(
       limit: pLimit(mostAtOnce(isolation, options.jobs)),
     },
   };
+}
+
+/** Throws USAGE. */
+function uncachedNames({ noCache, noCacheFilter = [] }: BuildOptions): readonly string[] {
+  if (noCache !== true || noCacheFilter.length === 0) return noCacheFilter;
+  throw new TsbuildError('USAGE', 'Cannot use --no-cache together with --no-cache-filter: without the cache every stage runs');
 }
 
 /** A directory by its path, anything else by its address. Goes into digests only. */
@@ -191,6 +202,9 @@ export async function announce(session: Session, plans: readonly BuildPlan[], op
   if (outerProc !== undefined) emit({ kind: 'warning', message: outerProc });
   for (const missing of missingDevices(stages)) {
     emit({ kind: 'warning', message: `This machine has no device ${JSON.stringify(missing)}: steps that ask for it run without` });
+  }
+  for (const unknown of unknownStages(plan.dockerfile, options.noCacheFilter ?? [])) {
+    emit({ kind: 'warning', message: `No stage has the name of --no-cache-filter ${unknown}` });
   }
   const unused = unusedBuildArgs(plan, plan.args.buildArgs);
   if (unused.length > 0) emit({ kind: 'warning', message: `No ARG takes the build argument ${unused.join(', ')}` });

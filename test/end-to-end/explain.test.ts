@@ -28,6 +28,61 @@ const dockerfile = (context: string, from: string, to: string) => {
   writeFileSync(file, text.replace(from, to));
 };
 
+describe('--no-cache-filter', () => {
+  const stages = [
+    'FROM busybox AS Tools',
+    'RUN echo 1',
+    'FROM busybox',
+    'RUN echo 2',
+    'FROM busybox',
+    'RUN echo 3',
+    'COPY --from=tools /tmp /a',
+    'COPY --from=1 /tmp /b',
+  ];
+  const ran = async (context: string, args: readonly string[]) => {
+    const { code, stderr } = await world.tsbuild(['--progress=json', '--explain', ...args, context]);
+    assert.equal(code, 0, stderr);
+    const events = stderr
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => JSON.parse(line) as { kind: string; step?: { text: string }; message?: string; reasons?: { kind: string }[] });
+    return {
+      ignored: events
+        .filter(({ kind, reasons }) => kind === 'step-miss' && reasons?.[0]?.kind === 'no-cache')
+        .map(({ step }) => step?.text),
+      warnings: events
+        .filter(({ kind, message }) => kind === 'warning' && /no-cache-filter/.test(message ?? ''))
+        .map(({ message }) => message),
+    };
+  };
+
+  test('runs the steps of the stages that it names, whatever their case, or by number, and no others', async () => {
+    const context = world.context({ Dockerfile: stages.join('\n') });
+    await world.succeed(['-q', context]);
+    assert.deepEqual((await ran(context, ['--no-cache-filter=TOOLS'])).ignored, ['RUN echo 1']);
+    assert.deepEqual((await ran(context, ['--no-cache-filter=tools,1'])).ignored.sort(), ['RUN echo 1', 'RUN echo 2']);
+    assert.deepEqual((await ran(context, ['--no-cache-filter=tools', '--no-cache-filter=1'])).ignored.sort(), ['RUN echo 1', 'RUN echo 2']);
+    assert.deepEqual((await ran(context, ['--no-cache-filter='])).ignored, []);
+  });
+
+  test('builds all the same where no stage has the name, as Docker does, and says so', async () => {
+    const context = world.context({ Dockerfile: stages.join('\n') });
+    const { ignored, warnings } = await ran(context, ['--no-cache-filter=tolls,9']);
+    assert.deepEqual(ignored, []);
+    assert.equal(warnings.length, 2);
+    assert.match(warnings[0] ?? '', /"tolls" \(did you mean "?tools"?\?\)/);
+  });
+
+  test('is refused together with --no-cache, as by buildx', async () => {
+    const { code, stderr } = await world.tsbuild([
+      '--no-cache',
+      '--no-cache-filter=tools',
+      world.context({ Dockerfile: stages.join('\n') }),
+    ]);
+    assert.equal(code, 2, stderr);
+  });
+});
+
 describe('--explain', () => {
   test('tells steps that were never built here, and says nothing of hits', async () => {
     const context = project();

@@ -1,6 +1,7 @@
 /** Runs a build plan: independent stages at the same time, each once, and only what the target needs. */
 import { TsbuildError } from '../../errors.ts';
 import { type BuildPlan, imageKey, type Stage, type StepSource } from '../plan/build-plan.ts';
+import { uncachedStages } from '../plan/uncached-stages.ts';
 import type { StepsInFlight } from './cached-step.ts';
 import { contextState, executeStage, imageState } from './execute-stage.ts';
 import type { BuildResources } from './resources.ts';
@@ -30,6 +31,7 @@ export async function executePlans(plans: readonly BuildPlan[], resources: Build
 
 async function executePlan(shared: Omit<StageRun, 'finished'>, failure: AbortController): Promise<StageState[]> {
   const { plan } = shared;
+  const uncached = uncachedStages(plan, shared.resources.options.uncachedStages);
   const running = new Map<number | string, Promise<StageState>>();
   const once: Once = (key, start) => {
     const promise = running.get(key) ?? start();
@@ -38,7 +40,7 @@ async function executePlan(shared: Omit<StageRun, 'finished'>, failure: AbortCon
   };
   const run: StageRun = {
     ...shared,
-    finished: (source: StepSource) => finishedSource(run, source, once),
+    finished: (source: StepSource) => finishedSource(run, source, { once, uncached }),
   };
   const stages = plan.stages.map(async (stage) => {
     try {
@@ -53,15 +55,27 @@ async function executePlan(shared: Omit<StageRun, 'finished'>, failure: AbortCon
 }
 
 /** A context's files are copied for those who want them as a stage. */
-function finishedSource(run: StageRun, source: StepSource, once: Once): Promise<StageState> {
+function finishedSource(
+  run: StageRun,
+  source: StepSource,
+  { once, uncached }: { readonly once: Once; readonly uncached: ReadonlySet<Stage> },
+): Promise<StageState> {
   switch (source.kind) {
     case 'stage':
-      return once(source.index, () => executeStage(run, stageAt(run.plan, source.index)));
+      return once(source.index, () => {
+        const stage = stageAt(run.plan, source.index);
+        return executeStage(uncached.has(stage) ? withoutCache(run) : run, stage);
+      });
     case 'image':
       return once(`image ${imageKey(source)}`, () => imageState(run, source));
     case 'context':
       return once(`context ${source.name}`, () => contextState(run, source.name));
   }
+}
+
+function withoutCache(run: StageRun): StageRun {
+  const { resources } = run;
+  return { ...run, resources: { ...resources, options: { ...resources.options, cache: 'ignore' } } };
 }
 
 function stageAt(plan: BuildPlan, index: number): Stage {

@@ -87,6 +87,8 @@ export interface BuildContext {
 export interface ExecuteOptions {
   /** `ignore`: every step runs; its result is still recorded. */
   readonly cache: 'use' | 'ignore';
+  /** Stages whose steps run, whatever `cache` says: names or numbers. */
+  readonly uncachedStages: readonly string[];
   /** Events say why steps miss. */
   readonly explain: boolean;
   /** Names what is built: steps of the same place are compared with each other. */

@@ -46,6 +46,7 @@ function choices(flags: Flags, env: Readonly<Record<string, string | undefined>>
     ...{
       noCache: flags.cache === false,
       explain: flags.explain === true,
+      noCacheFilter: (flags.noCacheFilter ?? []).flatMap((list) => list.split(',')).filter((name) => name !== ''),
       pull: flags.pull === true,
       push: flags.push === true,
       load: flags.load === true,

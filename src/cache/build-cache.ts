@@ -4,6 +4,7 @@ import type { Descriptor } from '../oci/descriptor.ts';
 import { type Digest, isDigest } from '../oci/digest.ts';
 import { openRecordFiles, type RecordFiles } from './record-files.ts';
 import { openStepAccounts, type StepAccounts } from './step-accounts.ts';
+import { openStepLocks, type StepLocks } from './step-locks.ts';
 
 /** What a step left behind. */
 export interface StepRecord {
@@ -21,17 +22,24 @@ export interface BuildCache {
   readonly layers: RecordFiles<LayerRecord>;
   /** What steps were made of, for telling a miss; opened when a step is made or told. */
   accounts(): StepAccounts;
+  /** Opened when a step is made. */
+  locks(): StepLocks;
 }
 
 /** Opens the records in the state directory `root`, making their folders where absent. */
 export function openBuildCache(root: string): BuildCache {
   let accounts: StepAccounts | undefined;
+  let locks: StepLocks | undefined;
   return {
     steps: openRecordFiles(path.join(root, 'cache', 'steps'), isStepRecord),
     layers: openRecordFiles(path.join(root, 'cache', 'layers'), isLayerRecord),
     accounts() {
       accounts ??= openStepAccounts(root);
       return accounts;
+    },
+    locks() {
+      locks ??= openStepLocks(root);
+      return locks;
     },
   };
 }

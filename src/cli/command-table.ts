@@ -178,7 +178,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       { flags: '--digestfile <file>', description: 'write the digest of the image to a file' },
       { flags: '--metadata-file <file>', description: 'write what is known of the result to a file, as JSON' },
       { flags: '--network <mode>', description: 'network of every RUN', choices: ['default', 'none', 'host'] },
-      { flags: '--jobs <number>', description: 'most steps at once' },
+      { flags: '--jobs <number>', description: 'most steps at once (default: number of cores); 1 for one stage after the other' },
       SNAPSHOTTER,
       USERNS,
       ISOLATION,

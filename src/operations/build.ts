@@ -3,9 +3,9 @@
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import type { Writable } from 'node:stream';
-import pLimit from 'p-limit';
 import type { AttestationRequest, ProvenanceMode } from '../attestations/attestation-request.ts';
 import type { ResultOptions } from '../builder/execute/assemble-result.ts';
+import { openJobSlots } from '../builder/execute/job-slots.ts';
 import { outputLimits } from '../builder/execute/output-limit.ts';
 import type { BuildResources } from '../builder/execute/resources.ts';
 import { unusedBuildArgs } from '../builder/plan/build-args.ts';
@@ -64,7 +64,7 @@ export interface BuildOptions extends CommonOptions, InputOptions, Pick<Isolatio
   readonly signBy?: SigningKeySource | undefined;
   /** Hand provenance to the caller, too, whatever outputs get. */
   readonly provenance?: ProvenanceMode | undefined;
-  /** Most steps at once; by default the number of cores. */
+  /** Most steps at once, of all stages and platforms; by default the number of cores. With 1, stage follows stage in the Dockerfile's order. */
   readonly jobs?: number | undefined;
   readonly network?: 'default' | 'none' | 'host' | undefined;
   /** What RUN may ask for beyond the sandbox; `network: 'host'` allows the network. */
@@ -123,7 +123,7 @@ export function buildResources(
       limits: options.limits,
       outputLimits: outputLimits(process.env),
       stepTimeoutMs: options.stepTimeoutMs,
-      limit: pLimit(mostAtOnce(isolation, options.jobs)),
+      jobs: openJobSlots(mostAtOnce(isolation, options.jobs)),
     },
   };
 }

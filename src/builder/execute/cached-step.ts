@@ -5,6 +5,7 @@ import { needPrivilege } from '../../sandbox/privilege.ts';
 import type { ActiveSnapshot } from '../../snapshots/snapshotter.ts';
 import { type Files, snapshotOf } from './files.ts';
 import type { BuildResources } from './resources.ts';
+import type { StageRun } from './stage-run.ts';
 import { rememberStep, type Telling, tellMiss } from './tell-miss.ts';
 
 export interface StepResult {
@@ -28,22 +29,38 @@ export interface CachedStep {
 }
 
 /** Runs `step.make` in a new snapshot unless the cache has the result. Nothing of a failed step stays. */
-export async function cachedStep(resources: BuildResources, inFlight: StepsInFlight, step: CachedStep): Promise<StepResult> {
-  const running = inFlight.get(step.key);
+export async function cachedStep(run: StageRun, step: CachedStep): Promise<StepResult> {
+  const running = run.inFlight.get(step.key);
   if (running !== undefined) return { ...(await running), outcome: 'cached' };
-  const promise = findOrMake(resources, step);
-  inFlight.set(step.key, promise);
+  const promise = findOrMake(run, step);
+  run.inFlight.set(step.key, promise);
   return await promise;
 }
 
-async function findOrMake(resources: BuildResources, step: CachedStep): Promise<StepResult> {
+async function findOrMake(run: StageRun, step: CachedStep): Promise<StepResult> {
+  const { resources } = run;
+  const known = await found(resources, step);
+  if (known !== undefined) return known;
+  // Who wants no cache wants no other's result either.
+  if (resources.options.cache === 'ignore') return await makeInTurn(run, step);
+  using _lock = await resources.cache.locks().take(step.key, {
+    signal: resources.signal,
+    onWait: () => resources.warnOnce(`Another build makes the same step: waiting for ${step.telling?.label.text.slice(0, 200) ?? 'it'}`),
+  });
+  return (await found(resources, step)) ?? (await makeInTurn(run, step));
+}
+
+async function found(resources: BuildResources, step: CachedStep): Promise<StepResult | undefined> {
   const known = recordedStep(resources, step.key);
-  if (known !== undefined) {
-    await rememberStep(resources, step, 'found');
-    return known;
-  }
+  if (known !== undefined) await rememberStep(resources, step, 'found');
+  return known;
+}
+
+/** What no instruction stands for is waited for by one that has its turn by now. */
+async function makeInTurn({ resources, remaining }: StageRun, step: CachedStep): Promise<StepResult> {
   await tellMiss(resources, step);
-  return await resources.options.limit(() => make(resources, step));
+  const count = step.telling === undefined ? Number.POSITIVE_INFINITY : (remaining.get(step.telling.label.id) ?? 0);
+  return await resources.options.jobs.run(count, () => make(resources, step));
 }
 
 /** What the cache has, where it may be used. */

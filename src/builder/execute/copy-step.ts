@@ -64,7 +64,7 @@ export async function copyStep(run: StageRun, state: StageState, step: FileStep)
   const telling = step.label && { label: step.label, origin: state.origin, account };
   if (instruction.link) return await linkStep(run, state, { ...target, key: keyOf, make, telling });
   const key = keyOf(state.key, target);
-  return await cachedStep(run.resources, run.inFlight, {
+  return await cachedStep(run, {
     key,
     files: state.files,
     telling,

@@ -80,7 +80,7 @@ async function workdirStep(run: StageRun, state: StageState, { label }: Step): P
   const path = cleanWorkdir(config.WorkingDir);
   const user = config.User ?? '';
   const ingredients = { kind: 'workdir', parent, path, user } as const;
-  return await cachedStep(run.resources, run.inFlight, {
+  return await cachedStep(run, {
     key: stepKey(ingredients),
     files,
     telling: { label, account: async (key) => stepAccount(state, { key, ingredients }), origin: state.origin },

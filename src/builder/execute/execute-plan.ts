@@ -1,6 +1,8 @@
 /** Runs a build plan: independent stages at the same time, each once, and only what the target needs. */
+import { setMaxListeners } from 'node:events';
 import { TsbuildError } from '../../errors.ts';
 import { type BuildPlan, imageKey, type Stage, type StepSource } from '../plan/build-plan.ts';
+import { remainingSteps } from '../plan/remaining-steps.ts';
 import { uncachedStages } from '../plan/uncached-stages.ts';
 import type { StepsInFlight } from './cached-step.ts';
 import { contextState, executeStage, imageState } from './execute-stage.ts';
@@ -18,9 +20,12 @@ type Once = (key: number | string, start: () => Promise<StageState>) => Promise<
 export async function executePlans(plans: readonly BuildPlan[], resources: BuildResources): Promise<StageState[][]> {
   const failure = new AbortController();
   const signal = AbortSignal.any([resources.signal, failure.signal]);
+  // Every step that waits listens.
+  setMaxListeners(0, signal);
   const inFlight: StepsInFlight = new Map();
-  const running = plans.map((plan) => executePlan({ plan, resources: { ...resources, signal }, inFlight }, failure));
-  const results = await Promise.allSettled(running);
+  const start = (plan: BuildPlan): Promise<StageState[]> =>
+    executePlan({ plan, resources: { ...resources, signal }, inFlight, remaining: remainingSteps(plan) }, failure);
+  const results = await allOf(plans, start, resources);
   if (resources.signal.aborted) throw interrupted(resources.signal.reason);
   if (failure.signal.aborted) throw failure.signal.reason;
   return results.map((result) => {
@@ -42,16 +47,27 @@ async function executePlan(shared: Omit<StageRun, 'finished'>, failure: AbortCon
     ...shared,
     finished: (source: StepSource) => finishedSource(run, source, { once, uncached }),
   };
-  const stages = plan.stages.map(async (stage) => {
+  const finish = async (stage: Stage): Promise<StageState> => {
     try {
       return await run.finished({ kind: 'stage', index: stage.index });
     } catch (error) {
       failure.abort(error);
       throw error;
     }
+  };
+  const results = await allOf(plan.stages, finish, shared.resources);
+  return results.map((result) => {
+    if (result.status === 'rejected') throw result.reason;
+    return result.value;
   });
-  await Promise.allSettled(stages);
-  return await Promise.all(stages);
+}
+
+/** With one job one after the other, so that each build has the same order; else all at once. */
+async function allOf<T, R>(items: readonly T[], start: (item: T) => Promise<R>, { options }: BuildResources) {
+  if (options.jobs.most > 1) return await Promise.allSettled(items.map(start));
+  const results: PromiseSettledResult<R>[] = [];
+  for (const item of items) results.push(...(await Promise.allSettled([start(item)])));
+  return results;
 }
 
 /** A context's files are copied for those who want them as a stage. */

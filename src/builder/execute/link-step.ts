@@ -42,7 +42,7 @@ export async function linkStep(run: StageRun, state: StageState, step: LinkStep)
   }
   const { directories, target } = await findTarget(run, state.files, step);
   const ground = await makeGround(run, directories);
-  const result = await cachedStep(run.resources, run.inFlight, {
+  const result = await cachedStep(run, {
     key: stepKey({ kind: 'link', step: step.key(ground.key, target) }),
     files: ground.files,
     telling: step.telling,
@@ -82,7 +82,7 @@ function directoriesAt(tree: FileTree, path: ByteString): string[] {
 async function makeGround(run: StageRun, directories: readonly string[]): Promise<{ key: CacheKey; files: Files }> {
   const key = stepKey({ kind: 'ground', directories });
   if (directories.length === 0) return { key, files: { kind: 'empty' } };
-  const { snapshot } = await cachedStep(run.resources, run.inFlight, {
+  const { snapshot } = await cachedStep(run, {
     key,
     telling: undefined,
     files: { kind: 'empty' },

@@ -1,5 +1,4 @@
 /** What the execution of a plan needs from its caller: open resources, and the choices that do not belong to the plan. */
-import type { LimitFunction } from 'p-limit';
 import type { MaterialLog } from '../../attestations/materials.ts';
 import type { BuildCache } from '../../cache/build-cache.ts';
 import type { StatIndex } from '../../cache/stat-index.ts';
@@ -17,6 +16,7 @@ import type { Store } from '../../store/open-store.ts';
 import type { ByteString } from '../../tree/byte-string.ts';
 import type { FileTree } from '../../tree/file-tree.ts';
 import type { ImageSource } from '../plan/build-plan.ts';
+import type { JobSlots } from './job-slots.ts';
 import type { OutputLimits } from './output-limit.ts';
 
 export interface BuildResources {
@@ -103,6 +103,6 @@ export interface ExecuteOptions {
   readonly outputLimits: OutputLimits;
   /** For the command of each RUN. */
   readonly stepTimeoutMs: number | undefined;
-  /** At most this many steps run at once. */
-  readonly limit: LimitFunction;
+  /** Of all stages and platforms. */
+  readonly jobs: JobSlots;
 }

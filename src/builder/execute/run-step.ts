@@ -64,7 +64,7 @@ export async function runStep(run: StageRun, state: StageState, step: RunStep): 
   const rare = { ...wantedDevices(step.instruction), ...isolation };
   const choices = { network, security, hostNames, mounts, platform, ...rare };
   const ingredients = { kind: 'run', parent: state.key, argv, env, cwd, user, ...choices } as const;
-  return await cachedStep(resources, run.inFlight, {
+  return await cachedStep(run, {
     key: stepKey(ingredients),
     files: state.files,
     telling: { label: step.label, account: async (key) => stepAccount(state, { key, ingredients }), origin: state.origin },

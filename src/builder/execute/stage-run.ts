@@ -8,6 +8,8 @@ export interface StageRun {
   readonly plan: BuildPlan;
   readonly resources: BuildResources;
   readonly inFlight: StepsInFlight;
+  /** By step id, of `plan`. */
+  readonly remaining: ReadonlyMap<string, number>;
   /** The finished state of a stage, or of an image taken as one; runs it where it has not. */
   finished(source: StepSource): Promise<StageState>;
 }

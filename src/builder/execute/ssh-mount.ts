@@ -9,8 +9,8 @@ import type { StageRun } from './stage-run.ts';
 /** The first agent of a step is the one that ssh finds. */
 export function sshMount({ resources }: StageRun, { id, owner, required }: SshMount, { target, number }: MountPlace): RunMount {
   return {
-    // Who signs makes no other result.
-    identity: async () => [],
+    // Who signs makes no other result; where the socket is, and whose, a command can see.
+    identity: async () => ['ssh', target, ...[owner.mode, owner.uid, owner.gid].map(String)],
     async open(active) {
       const agent = await resources.ssh.socketOf(id);
       if (agent === undefined && required) throw notGiven(id);

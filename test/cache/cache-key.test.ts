@@ -28,6 +28,7 @@ describe('stepKey()', () => {
       { ...RUN, env: ['A=1B=2'] },
       { ...RUN, cwd: '/x' },
       { ...RUN, user: 'app' },
+      { ...RUN, platform: 'linux/arm64' },
       { ...RUN, network: 'none' },
       { ...RUN, security: 'insecure' },
       { ...RUN, isolation: 'chroot' },

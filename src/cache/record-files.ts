@@ -4,8 +4,6 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, w
 import path from 'node:path';
 
 export interface RecordFiles<T> {
-  /** Whether there is a file, torn or not. */
-  has(key: string): boolean;
   get(key: string): T | undefined;
   set(key: string, value: T): void;
 }
@@ -24,7 +22,6 @@ export function openRecordFiles<T>(directory: string, isRecord: (value: unknown)
     return path.join(directory, key);
   };
   return {
-    has: (key) => existsSync(fileOf(key)),
     get: (key) => readRecord(fileOf(key), isRecord),
     set(key, value) {
       const temporary = path.join(temporaryDirectory, `${process.pid}-${randomBytes(8).toString('hex')}`);

@@ -2,9 +2,9 @@
  * The latest accounts of each place in a Dockerfile: `cache/accounts/<place>`. Written when a step was made, or found where its place
  * has none; read when a miss is to be told. A cached build asks only whether they are there. Of two processes that write one at once, one wins: a miss is then told a little worse.
  */
-import { readdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { openRecordFiles } from './record-files.ts';
+import { openRecordFiles, type RecordFiles } from './record-files.ts';
 import { isStepAccount, type StepAccount } from './step-account.ts';
 
 export interface StepAccounts {
@@ -21,16 +21,22 @@ export const PLACES_MAX = 2000;
 /** In the state directory `root`. The oldest are removed where there are too many places. */
 export function openStepAccounts(root: string, most = PLACES_MAX): StepAccounts {
   const directory = path.join(root, 'cache', 'accounts');
-  const records = openRecordFiles(directory, areStepAccounts);
+  let opened: RecordFiles<readonly StepAccount[]> | undefined;
+  const records = () => {
+    opened ??= openRecordFiles(directory, areStepAccounts);
+    return opened;
+  };
   let isTidy = false;
   return {
-    of: (place) => records.get(place) ?? [],
-    has: records.has,
+    of: (place) => records().get(place) ?? [],
+    // Asked for every step that is found: nothing is opened for it.
+    has: (place) => existsSync(path.join(directory, place)),
     add(place, account) {
+      const files = records();
       if (!isTidy) removeOldest(directory, most);
       isTidy = true;
-      const others = (records.get(place) ?? []).filter(({ key }) => key !== account.key);
-      records.set(place, [account, ...others].slice(0, PER_PLACE));
+      const others = (files.get(place) ?? []).filter(({ key }) => key !== account.key);
+      files.set(place, [account, ...others].slice(0, PER_PLACE));
     },
   };
 }

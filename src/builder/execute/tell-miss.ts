@@ -1,5 +1,5 @@
 /** Says why a step is not in the cache, and keeps what it was made of for the next time. */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { CacheKey } from '../../cache/cache-key.ts';
 import { explainMiss } from '../../cache/explain-miss.ts';
 import type { StepAccount } from '../../cache/step-account.ts';
@@ -42,7 +42,5 @@ export async function rememberStep({ cache, options }: BuildResources, step: Tol
 }
 
 function placeOf(build: string, { label }: Telling): string {
-  return createHash('sha256')
-    .update(JSON.stringify([build, label.id]))
-    .digest('hex');
+  return hash('sha256', JSON.stringify([build, label.id]));
 }

@@ -98,8 +98,15 @@ export async function exportResult(
   if (isLeftOut(outputs, options)) {
     session.emit({ kind: 'warning', message: 'Left attestations out of the output for Docker: it takes one manifest, and no index' });
   }
-  const { store, registry, retry, emit, signal } = session;
-  const image = await exportOutputs({ store, registry, retry, emit, signal, signer, stdout: options.stdout }, result, outputs);
+  const { store, retry, emit, signal } = session;
+  const exporting = {
+    ...{ store, retry, emit, signal, signer, stdout: options.stdout },
+    // Opened, and its configuration read, by outputs that go to a registry.
+    get registry() {
+      return session.registry;
+    },
+  };
+  const image = await exportOutputs(exporting, result, outputs);
   const { descriptor, imageId, size, config } = image ?? ({} as Partial<AssembledImage>);
   const names = outputs.flatMap((output) => (namesIn(output) ?? []).map((name) => fullName(output, name, descriptor)));
   const provenance = options.provenance === undefined ? undefined : await attester.provenances(options.provenance);

@@ -72,6 +72,8 @@ test('a file that is wrong stops what needs a registry, and the doctor tells of 
   assert.equal(code, 1);
   assert.match(stderr, /ERR_TSBUILD_CONFIGURATION_INVALID: Cannot use .* has the unknown key "mirror" \(did you mean mirrors\?\)/);
   assert.equal((await world.tsbuild(['images'], { env })).code, 0);
+  const build = await world.tsbuild(['-t', 'local:1', world.context({ Dockerfile: 'FROM scratch\nCOPY Dockerfile /\n' })], { env });
+  assert.equal(build.code, 0, build.stderr);
   const { findings } = JSON.parse((await world.tsbuild(['doctor', '--format', 'json'], { env })).stdout) as {
     findings: { id: string; state: string; found: string }[];
   };

@@ -200,6 +200,8 @@ function cutUpload({ bytes, end = 'reset' }: Extract<Fault, { kind: 'cut-upload'
         if (left === 0) request.pause();
         outgoing.write(part, () => left === 0 && cut());
       });
+      // A body with fewer bytes breaks at its end.
+      request.once('end', () => left > 0 && cut());
       request.resume();
       return undefined;
     };

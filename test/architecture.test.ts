@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { importsOf, SOURCES } from './_sources.ts';
 
 /** Room → rooms that it may import beside itself. The order is that of ARCHITECTURE.md. */
-const RANK_0 = ['errors', 'events', 'excerpt', 'oci'];
+const RANK_0 = ['errors', 'events', 'excerpt', 'go-boolean', 'oci'];
 const RANK_1 = [...RANK_0, 'tree', 'sys'];
 const RANK_3 = [...RANK_1, 'parser', 'context', 'layers', 'snapshots', 'store', 'cache', 'sandbox', 'images'];
 const ENGINE = [...RANK_3, 'attestations', 'registry', 'builder', 'exporters'];
@@ -11,6 +11,7 @@ const ALLOWED = new Map<string, readonly string[]>([
   ['errors', []],
   ['excerpt', ['errors']],
   ['events', ['errors', 'oci']],
+  ['go-boolean', []],
   ['oci', ['errors']],
   ['tree', ['errors']],
   ['sys', ['errors', 'tree']],

@@ -1,5 +1,7 @@
 /** Which attestations a build is to make: the values of `--attest`, `--provenance` and `--sbom`. Source: Docker's reference, "docker buildx build". */
+
 import { TsbuildError } from '../errors.ts';
+import { goBoolean } from '../go-boolean.ts';
 import { didYouMean } from '../parser/suggest.ts';
 
 export interface AttestationRequest {
@@ -78,13 +80,12 @@ function choice<T extends string>(values: ReadonlyMap<string, string>, name: str
   throw usage(`${name}=${JSON.stringify(value.slice(0, 100))}: not one of ${choices.join(', ')}${didYouMean(value, choices)}`);
 }
 
-/** As Go's strconv.ParseBool, which docker uses. */
 function isTrue(values: ReadonlyMap<string, string>, name: string): boolean | undefined {
   const value = values.get(name);
   if (value === undefined) return undefined;
-  if (/^(?:1|t|true)$/i.test(value)) return true;
-  if (/^(?:0|f|false)$/i.test(value)) return false;
-  throw usage(`${name}=${JSON.stringify(value.slice(0, 100))}: neither true nor false`);
+  const said = goBoolean(value);
+  if (said === undefined) throw usage(`${name}=${JSON.stringify(value.slice(0, 100))}: neither true nor false`);
+  return said;
 }
 
 function usage(reason: string, hint?: string): TsbuildError {

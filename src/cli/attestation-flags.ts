@@ -1,5 +1,7 @@
 /** `--attest`, `--provenance` and `--sbom`, and BUILDX_METADATA_PROVENANCE, as docker buildx reads them. */
+
 import { TsbuildError } from '../errors.ts';
+import { goBoolean } from '../go-boolean.ts';
 import { type AttestationRequest, type ProvenanceMode, parseAttestation } from '../index.ts';
 import type { Flags } from './command-table.ts';
 import { csvWords } from './csv-flags.ts';
@@ -18,14 +20,14 @@ export function attestationsOf({ attest = [], provenance, sbom }: Pick<Flags, 'a
 export function metadataProvenance(env: Readonly<Record<string, string | undefined>>): ProvenanceMode | undefined {
   const value = env['BUILDX_METADATA_PROVENANCE'] || 'min';
   if (value === 'min' || value === 'max') return value;
-  if (value === 'disabled' || /^(?:0|f|false)$/i.test(value)) return undefined;
+  if (value === 'disabled' || goBoolean(value) === false) return undefined;
   throw new TsbuildError('USAGE', `Cannot use BUILDX_METADATA_PROVENANCE=${value.slice(0, 100)}: not min, max or disabled`);
 }
 
 function shorthand(type: string, value: string): string {
-  if (/^(?:1|t|true)$/i.test(value)) return `type=${type}`;
-  if (/^(?:0|f|false)$/i.test(value)) return `type=${type},disabled=true`;
-  return `type=${type},${value}`;
+  const said = goBoolean(value);
+  if (said === undefined) return `type=${type},${value}`;
+  return said ? `type=${type}` : `type=${type},disabled=true`;
 }
 
 function fieldsOf(text: string): [string, string | undefined][] {

@@ -1,8 +1,10 @@
 /** `--iidfile`, `--digestfile` and `--metadata-file`: what is known of a build's result, in files for scripts. */
+
 import { randomBytes } from 'node:crypto';
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { TsbuildError } from '../errors.ts';
+import { goBoolean } from '../go-boolean.ts';
 import { type BuildEvent, type Emit, isImageOutput, type Output, type OutputsResult } from '../index.ts';
 import type { Flags } from './command-table.ts';
 
@@ -49,7 +51,7 @@ function metadataOf(
       ]),
     ),
     ...{ 'buildx.build.ref': `tsbuild/tsbuild/${randomBytes(13).toString('hex').slice(0, 25)}` },
-    ...(/^(?:1|t|true)$/i.test(env['BUILDX_METADATA_WARNINGS'] ?? '') ? { 'buildx.build.warnings': warnings.map(warningOf) } : {}),
+    ...(goBoolean(env['BUILDX_METADATA_WARNINGS'] ?? '') === true ? { 'buildx.build.warnings': warnings.map(warningOf) } : {}),
     ...(imageId === undefined ? {} : { 'containerimage.config.digest': imageId }),
     ...(descriptor === undefined ? {} : { 'containerimage.descriptor': descriptor, 'containerimage.digest': descriptor.digest }),
     ...(names.length === 0 ? {} : { 'image.name': names.join(',') }),

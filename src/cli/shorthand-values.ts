@@ -1,4 +1,5 @@
 /** Flags that may stand without a value, which commander has no word for: `--provenance` and `--sbom`. */
+import { goBoolean } from '../go-boolean.ts';
 
 /**
  * A shorthand may stand alone (`--sbom .`), with its value in the same word or, as docker takes it, in the next. commander knows only
@@ -13,5 +14,5 @@ export function withShorthandValues(argv: readonly string[], isEnd: (word: strin
 }
 
 function isValue(word: string): boolean {
-  return /^(?:1|0|t|f|true|false)$/i.test(word) || /^[a-z-]+=/.test(word);
+  return goBoolean(word) !== undefined || /^[a-z-]+=/.test(word);
 }

@@ -2,7 +2,9 @@
  * Addresses of git repositories in a build: `https://host/app.git#ref:subdir`, the same with a query, `git@host:path`.
  * Source: Docker's reference, "ADD git repository" and "Git repositories" of the build context.
  */
+
 import { TsbuildError } from '../errors.ts';
+import { goBoolean } from '../go-boolean.ts';
 
 export interface GitAddress {
   /** For git: without fragment, query of ours and credentials. */
@@ -139,11 +141,11 @@ function mtimeOf(text: string | undefined): GitAddress['mtime'] {
   throw invalid(`mtime=${text.slice(0, 50)} is neither checkout nor commit`);
 }
 
-/** As Go's ParseBool; a key alone is true. */
+/** A key alone is true. */
 function truth(key: string, text: string | undefined): boolean {
-  if (text === undefined || /^(?:|1|t|true)$/i.test(text)) return true;
-  if (/^(?:0|f|false)$/i.test(text)) return false;
-  throw invalid(`${key}=${text.slice(0, 50)} is neither true nor false`);
+  const said = goBoolean(text || 'true');
+  if (said === undefined) throw invalid(`${key}=${text?.slice(0, 50)} is neither true nor false`);
+  return said;
 }
 
 /** Throws DOCKERFILE_SYNTAX for what is not the beginning of a commit's name. */

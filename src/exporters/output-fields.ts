@@ -1,5 +1,7 @@
 /** The attributes of one output as text → values. */
+
 import { TsbuildError } from '../errors.ts';
+import { goBoolean } from '../go-boolean.ts';
 import { didYouMean } from '../parser/suggest.ts';
 import type { OutputFields } from './output.ts';
 
@@ -22,10 +24,9 @@ export function outputFields(type: string, attributes: ReadonlyMap<string, strin
     boolean(name) {
       const value = text(name);
       if (value === undefined) return undefined;
-      // As Go's strconv.ParseBool, which docker uses.
-      if (/^(?:1|t|true)$/i.test(value)) return true;
-      if (/^(?:0|f|false)$/i.test(value)) return false;
-      throw usage(type, `${name}=${shown(value)} is neither true nor false`);
+      const said = goBoolean(value);
+      if (said === undefined) throw usage(type, `${name}=${shown(value)} is neither true nor false`);
+      return said;
     },
     whole(name) {
       const value = text(name);

@@ -1,4 +1,5 @@
 /** What a build reads: the text of its Dockerfile and its contexts, as one value with a lifetime. */
+
 import path from 'node:path';
 import { type Material, type MaterialLog, openMaterialLog } from '../attestations/materials.ts';
 import type { BuildContexts, Secrets, SshAgents } from '../builder/execute/resources.ts';
@@ -9,6 +10,7 @@ import type { GitAddress } from '../context/git-url.ts';
 import { type DockerfileText, readDockerfile } from '../context/read-dockerfile.ts';
 import { dockerfileText, readDockerfileIn } from '../context/read-remote-dockerfile.ts';
 import { TsbuildError } from '../errors.ts';
+import { goBoolean } from '../go-boolean.ts';
 import { isArchiveFile } from '../layers/archive-file.ts';
 import type { Session } from '../session.ts';
 import {
@@ -124,7 +126,7 @@ function inputSession(
     get snapshots() {
       return session.snapshots;
     },
-    keepGitDir: /^(?:1|t|true)$/i.test(buildArgs['BUILDKIT_CONTEXT_KEEP_GIT_DIR'] ?? ''),
+    keepGitDir: goBoolean(buildArgs['BUILDKIT_CONTEXT_KEEP_GIT_DIR'] ?? '') === true,
   };
 }
 

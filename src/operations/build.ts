@@ -15,6 +15,7 @@ import type { PlanOptions } from '../builder/plan/plan-build.ts';
 import { unknownStages } from '../builder/plan/uncached-stages.ts';
 import { TsbuildError } from '../errors.ts';
 import type { Output } from '../exporters/output.ts';
+import { goBoolean } from '../go-boolean.ts';
 import type { ImageAnnotation } from '../images/image-format.ts';
 import { formatPlatform, normalizePlatform, type Platform, parsePlatform } from '../oci/platform.ts';
 import { chrootWarning, type Isolation } from '../sandbox/chroot-isolation.ts';
@@ -176,11 +177,7 @@ export function chosenPlatforms(names: readonly string[], local: Platform): Plat
 
 /** What the image is to be, beyond what the plan says. */
 export function resultOptions({ labels = {}, buildArgs = {} }: BuildOptions): Omit<ResultOptions, 'format' | 'attest'> {
-  return { labels, index: isTrue(buildArgs['BUILDKIT_MULTI_PLATFORM']) ? 'always' : 'for-several' };
-}
-
-function isTrue(value: string | undefined): boolean {
-  return value !== undefined && /^(?:1|t|true)$/i.test(value);
+  return { labels, index: goBoolean(buildArgs['BUILDKIT_MULTI_PLATFORM'] ?? '') === true ? 'always' : 'for-several' };
 }
 
 /** Says what will be done, and what the Dockerfile's author may not have meant. Throws CHECK_FAILED where that is an error. */

@@ -1,6 +1,8 @@
 /** A build plan as provenance tells it: steps with what they stand on, ids of secrets, whether a command has a network. Never a value of a secret. */
+
 import type { MountedSecret, StepFacts } from '../../attestations/build-facts.ts';
 import { imagePurl } from '../../attestations/package-url.ts';
+import { goBoolean } from '../../go-boolean.ts';
 import { formatPlatform } from '../../oci/platform.ts';
 import type { RunInstruction } from '../../parser/instruction.ts';
 import { splitMountFields } from '../../parser/mount-fields.ts';
@@ -86,7 +88,7 @@ function mountsOf(runs: readonly RunInstruction[], type: 'secret' | 'ssh'): Moun
     if (fields.get('type') !== type) continue;
     const target = fields.get('target') ?? fields.get('dst') ?? fields.get('destination');
     const id = fields.get('id') || fields.get('source') || fields.get('src') || target?.split('/').at(-1) || 'default';
-    const required = fields.has('required') && !/^(?:0|f|false)$/i.test(fields.get('required') ?? 'true');
+    const required = fields.has('required') && goBoolean(fields.get('required') ?? '') !== false;
     const before = found.get(id);
     found.set(id, { id, isOptional: !required && (before?.isOptional ?? true) });
   }

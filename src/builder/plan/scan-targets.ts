@@ -1,4 +1,5 @@
 /** What else an SBOM is to look at: stages and the build context, as ARGs say. Source: BuildKit's "SBOMs", "Dockerfile configuration". */
+import { goBoolean } from '../../go-boolean.ts';
 import { expandWord } from '../../parser/expand.ts';
 import type { ArgDeclaration } from '../../parser/instruction.ts';
 import { resolveArg } from './build-args.ts';
@@ -23,9 +24,7 @@ export function scanTargets(plan: BuildPlan): ScanTargets {
 
 function isOn(plan: BuildPlan, stage: Stage, name: string): boolean {
   const value = valueIn(plan, stage, name) ?? '';
-  if (/^(?:1|t|true)$/i.test(value)) return true;
-  if (value === '' || /^(?:0|f|false)$/i.test(value)) return false;
-  return value.split(',').some((each) => each.trim().toLowerCase() === stage.name.toLowerCase());
+  return goBoolean(value) ?? value.split(',').some((each) => each.trim().toLowerCase() === stage.name.toLowerCase());
 }
 
 function valueIn({ args, dockerfile }: BuildPlan, { steps }: Stage, name: string): string | undefined {

@@ -2,7 +2,7 @@
 import { TsbuildError } from '../errors.ts';
 import type { BlobSource } from '../images/image.ts';
 import { canonicalJson } from '../oci/canonical-json.ts';
-import { type Descriptor, MEDIA_TYPE } from '../oci/descriptor.ts';
+import { type Descriptor, MEDIA_TYPE, REFERENCE_DIGEST, REFERENCE_TYPE } from '../oci/descriptor.ts';
 import type { Platform } from '../oci/platform.ts';
 import { type Predicate, STATEMENT_MEDIA_TYPE, type Subject, statementBytes } from './statement.ts';
 
@@ -11,8 +11,6 @@ export type AttestationForm = 'image' | 'artifact';
 
 /** No platform has this name, so no runtime takes what says it. */
 export const NO_PLATFORM: Platform = { os: 'unknown', architecture: 'unknown' };
-export const REFERENCE_TYPE = 'vnd.docker.reference.type';
-export const REFERENCE_DIGEST = 'vnd.docker.reference.digest';
 export const PREDICATE_ANNOTATION = 'in-toto.io/predicate-type';
 export const ATTESTATION_MANIFEST = 'attestation-manifest';
 /** Of one statement. */

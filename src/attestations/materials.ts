@@ -1,8 +1,8 @@
 /** What a build took from elsewhere, with the digest that it had: provenance calls them materials, or resolved dependencies. */
 import type { Digest } from '../oci/digest.ts';
 import type { Platform } from '../oci/platform.ts';
+import { redactUrl } from '../registry/redact.ts';
 import { imagePurl, packageUrl } from './package-url.ts';
-import { bareUrl } from './redact.ts';
 import type { DigestSet } from './statement.ts';
 
 export interface Material {
@@ -49,7 +49,7 @@ export function gitMaterial(remote: string, ref: string | undefined, commit: str
   return { uri: ref === undefined ? remote : `${remote}#${ref}`, digest: { [commit.length === 64 ? 'sha256' : 'sha1']: commit } };
 }
 
-/** `hex`: of the sha256 of what was fetched. */
+/** `hex`: of the sha256 of what was fetched, which says more than the rest of the address. */
 export function httpMaterial(url: URL, hex: string): Material {
-  return { uri: bareUrl(url), digest: { sha256: hex } };
+  return { uri: redactUrl(url), digest: { sha256: hex } };
 }

@@ -1,9 +1,9 @@
 /** What lies beside an image in its index comes along with a pull: so what is pushed again is the same index, where it has no other platform. */
-import { TsbuildError } from '../errors.ts';
 import { fetchBlob, type PullSession } from '../images/pull-image.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { isIndexType, MANIFEST_BYTES_MAX, parseManifestDocument } from '../oci/parse-manifest.ts';
 import type { Reference } from '../oci/reference.ts';
+import { ifThere } from '../registry/registry-error.ts';
 import { NO_PLATFORM, STATEMENT_BYTES_MAX } from './attestation-manifest.ts';
 import { isAbout, STATEMENTS_MAX } from './read-attestations.ts';
 
@@ -35,13 +35,4 @@ async function pullManifest(session: PullSession, { registry, repository }: Refe
   }
   // What names comes after what is named.
   await session.store.content.put(found.manifestBytes);
-}
-
-async function ifThere<T>(ask: () => Promise<T>): Promise<T | undefined> {
-  try {
-    return await ask();
-  } catch (error) {
-    if (error instanceof TsbuildError && error.code === 'ERR_TSBUILD_REGISTRY_NOT_FOUND') return undefined;
-    throw error;
-  }
 }

@@ -1,17 +1,11 @@
 /** The statements that an index holds about its images, read with distrust: an index is a stranger's. Source: BuildKit's "Image Attestation Storage". */
-import type { Descriptor } from '../oci/descriptor.ts';
+import { type Descriptor, REFERENCE_DIGEST, REFERENCE_TYPE } from '../oci/descriptor.ts';
 import { invalid } from '../oci/json-fields.ts';
 import type { ImageIndex } from '../oci/manifest.ts';
 import { isManifestType, MANIFEST_BYTES_MAX, parseManifestDocument } from '../oci/parse-manifest.ts';
 import { formatPlatform } from '../oci/platform.ts';
 import { type JsonObject, type JsonValue, parseStrictJson } from '../oci/strict-json.ts';
-import {
-  ATTESTATION_MANIFEST,
-  PREDICATE_ANNOTATION,
-  REFERENCE_DIGEST,
-  REFERENCE_TYPE,
-  STATEMENT_BYTES_MAX,
-} from './attestation-manifest.ts';
+import { ATTESTATION_MANIFEST, PREDICATE_ANNOTATION, STATEMENT_BYTES_MAX } from './attestation-manifest.ts';
 import { STATEMENT_MEDIA_TYPE } from './statement.ts';
 
 export interface AttestedImage {

@@ -15,11 +15,6 @@ export function redactText(text: string): string {
   );
 }
 
-/** An address without userinfo, query and fragment: whatever it leads to is known by its digest. */
-export function bareUrl({ protocol, host, pathname }: URL): string {
-  return `${protocol}//${host}${pathname}`;
-}
-
 /** All strings of a plain value redacted, names of fields too. */
 export function redactValue<T>(value: T): T {
   return redacted(value) as T;

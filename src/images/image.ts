@@ -1,12 +1,12 @@
 /** An image of the store: its manifest and config, read with all the distrust that foreign documents need. */
 import { TsbuildError } from '../errors.ts';
 import { chooseManifest } from '../oci/choose-manifest.ts';
-import { type Descriptor, MEDIA_TYPE } from '../oci/descriptor.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
 import type { ImageConfig } from '../oci/image-config.ts';
 import { invalid } from '../oci/json-fields.ts';
 import type { Manifest } from '../oci/manifest.ts';
 import { CONFIG_BYTES_MAX, parseImageConfig } from '../oci/parse-config.ts';
-import { MANIFEST_BYTES_MAX, parseManifestDocument } from '../oci/parse-manifest.ts';
+import { isConfigType, MANIFEST_BYTES_MAX, parseManifestDocument } from '../oci/parse-manifest.ts';
 import { formatPlatform, normalizePlatform, type Platform } from '../oci/platform.ts';
 import type { ContentStore } from '../store/content-store.ts';
 import { normalizeHistory } from './normalize-history.ts';
@@ -73,7 +73,7 @@ async function readImage(store: BlobSource, found: Descriptor & { manifest: Mani
   const { manifest, ...descriptor } = found;
   const { config: configDescriptor, layers } = manifest;
   const subject = `config ${configDescriptor.digest}`;
-  if (configDescriptor.mediaType !== MEDIA_TYPE.config && configDescriptor.mediaType !== MEDIA_TYPE.dockerConfig) {
+  if (!isConfigType(configDescriptor.mediaType)) {
     invalid(`manifest ${descriptor.digest}`, `its config is ${configDescriptor.mediaType}, so it is no container image`);
   }
   if (!store.content.has(configDescriptor.digest)) return undefined;

@@ -1,6 +1,6 @@
 /** What the store has of an image: an index may name platforms that nobody pulled. */
 import { TsbuildError } from '../errors.ts';
-import type { Descriptor } from '../oci/descriptor.ts';
+import { type Descriptor, REFERENCE_TYPE } from '../oci/descriptor.ts';
 import { isIndexType, isManifestType } from '../oci/parse-manifest.ts';
 import { type Platform, samePlatform } from '../oci/platform.ts';
 import { childrenOf } from '../store/descriptor-children.ts';
@@ -64,7 +64,7 @@ export function manifestsOf({ content }: BlobSource, root: Descriptor): Descript
 }
 
 function isAttestation({ platform, annotations }: Descriptor): boolean {
-  return platform?.os === 'unknown' || annotations?.['vnd.docker.reference.type'] !== undefined;
+  return platform?.os === 'unknown' || annotations?.[REFERENCE_TYPE] !== undefined;
 }
 
 function isWhole({ content }: BlobSource, descriptor: Descriptor, depth: number): boolean {

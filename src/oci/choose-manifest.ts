@@ -1,6 +1,6 @@
 /** The entry of an index that a platform can run. Source: OCI image-spec image-index.md; the order of variants is Docker's. */
 import { TsbuildError } from '../errors.ts';
-import type { Descriptor } from './descriptor.ts';
+import { type Descriptor, REFERENCE_TYPE } from './descriptor.ts';
 import type { ImageIndex } from './manifest.ts';
 import { isIndexType, isManifestType } from './parse-manifest.ts';
 import { formatPlatform, normalizePlatform, type Platform } from './platform.ts';
@@ -33,7 +33,7 @@ export function chooseManifest(index: ImageIndex, platform: Platform, subject: s
 /** Or an index of images. BuildKit hangs provenance into the index as images of no platform. */
 function isImage({ mediaType, platform, annotations }: Descriptor): boolean {
   if (!isManifestType(mediaType) && !isIndexType(mediaType)) return false;
-  return platform?.os !== 'unknown' && platform?.architecture !== 'unknown' && annotations?.['vnd.docker.reference.type'] === undefined;
+  return platform?.os !== 'unknown' && platform?.architecture !== 'unknown' && annotations?.[REFERENCE_TYPE] === undefined;
 }
 
 /** Acceptable variants, the best first; undefined = none given. */

@@ -24,6 +24,11 @@ export function isManifestType(mediaType: string): boolean {
   return mediaType === MEDIA_TYPE.manifest || mediaType === MEDIA_TYPE.dockerManifest;
 }
 
+/** Of a container image: artifacts have configs of other types. */
+export function isConfigType(mediaType: string): boolean {
+  return mediaType === MEDIA_TYPE.config || mediaType === MEDIA_TYPE.dockerConfig;
+}
+
 export function isIndexType(mediaType: string): boolean {
   return mediaType === MEDIA_TYPE.index || mediaType === MEDIA_TYPE.dockerManifestList;
 }

@@ -61,6 +61,16 @@ function errorList(body: string): { code?: unknown; message?: unknown }[] {
   }
 }
 
+/** What `ask` gives; undefined where the registry does not have it. */
+export async function ifThere<T>(ask: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (error instanceof TsbuildError && error.code === 'ERR_TSBUILD_REGISTRY_NOT_FOUND') return undefined;
+    throw error;
+  }
+}
+
 /** The error code that a status stands for. */
 export function errorNameOf(status: number): ErrorName {
   if (status === 401) return 'REGISTRY_UNAUTHORIZED';

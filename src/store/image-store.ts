@@ -3,10 +3,10 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { TsbuildError } from '../errors.ts';
-import { type Descriptor, MEDIA_TYPE } from '../oci/descriptor.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
 import { parseDigest } from '../oci/digest.ts';
 import { fieldsOf, requiredString, sizeField } from '../oci/json-fields.ts';
-import { isIndexType, isManifestType } from '../oci/parse-manifest.ts';
+import { isConfigType, isIndexType, isManifestType } from '../oci/parse-manifest.ts';
 import { formatReference, parseReference } from '../oci/reference.ts';
 import { parseStrictJson } from '../oci/strict-json.ts';
 import type { ContentStore } from './content-store.ts';
@@ -156,8 +156,4 @@ function identitiesOf(content: ContentStore, descriptor: Descriptor): string[] {
   return reachableFrom(content, [descriptor])
     .filter(({ mediaType }) => isManifestType(mediaType) || isIndexType(mediaType) || isConfigType(mediaType))
     .map(({ digest }) => digest);
-}
-
-function isConfigType(mediaType: string): boolean {
-  return mediaType === MEDIA_TYPE.config || mediaType === MEDIA_TYPE.dockerConfig;
 }

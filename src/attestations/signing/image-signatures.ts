@@ -6,6 +6,7 @@ import { type Digest, digestOf } from '../../oci/digest.ts';
 import type { Manifest } from '../../oci/manifest.ts';
 import { formatReference, type Reference } from '../../oci/reference.ts';
 import type { RegistryClient } from '../../registry/registry-client.ts';
+import { ifThere } from '../../registry/registry-error.ts';
 import type { SigningKey, VerifyingKey } from './signing-key.ts';
 import {
   PAYLOAD_BYTES_MAX,
@@ -111,12 +112,7 @@ function signatureOf({ annotations }: Descriptor): Buffer | undefined {
 }
 
 async function findManifest(registry: SignatureRegistry, target: Reference): Promise<Manifest | undefined> {
-  try {
-    return (await registry.resolve(target, ANY_PLATFORM)).manifest;
-  } catch (error) {
-    if (error instanceof TsbuildError && error.code === 'ERR_TSBUILD_REGISTRY_NOT_FOUND') return undefined;
-    throw error;
-  }
+  return (await ifThere(() => registry.resolve(target, ANY_PLATFORM)))?.manifest;
 }
 
 async function pushManifest(

@@ -2,7 +2,7 @@
 import { TsbuildError } from '../../errors.ts';
 import { assembleIndex, type IndexPart } from '../../images/assemble-index.ts';
 import { annotationsField, type ImageAnnotation } from '../../images/image-format.ts';
-import { type Descriptor, MEDIA_TYPE } from '../../oci/descriptor.ts';
+import { type Descriptor, MEDIA_TYPE, REFERENCE_DIGEST } from '../../oci/descriptor.ts';
 import type { Digest } from '../../oci/digest.ts';
 import { MANIFEST_BYTES_MAX } from '../../oci/parse-manifest.ts';
 import { formatPlatform, parsePlatform, samePlatform } from '../../oci/platform.ts';
@@ -100,9 +100,7 @@ function chosenParts(parts: readonly IndexPart[], platforms: readonly string[]):
   const chosen = new Set(
     parts.filter((part) => wanted.some((each) => isFor(part, each))).map(({ descriptor }) => String(descriptor.digest)),
   );
-  return parts.filter(
-    ({ descriptor: { digest, annotations } }) => chosen.has(digest) || chosen.has(annotations?.['vnd.docker.reference.digest'] ?? ''),
-  );
+  return parts.filter(({ descriptor: { digest, annotations } }) => chosen.has(digest) || chosen.has(annotations?.[REFERENCE_DIGEST] ?? ''));
 }
 
 /** Whoever pulls takes the first. */

@@ -3,11 +3,12 @@ import type { IndexPart, PlatformDetails } from '../../images/assemble-index.ts'
 import type { Descriptor } from '../../oci/descriptor.ts';
 import { invalid } from '../../oci/json-fields.ts';
 import { CONFIG_BYTES_MAX, parseImageConfig } from '../../oci/parse-config.ts';
+import { isConfigType } from '../../oci/parse-manifest.ts';
 import { normalizePlatform } from '../../oci/platform.ts';
 import { type JsonObject, type JsonValue, parseStrictJson } from '../../oci/strict-json.ts';
 import type { Session } from '../../session.ts';
 import { childDocument, type FoundDocument } from './find-document.ts';
-import { isImageConfig, keepDocument } from './keep-document.ts';
+import { keepDocument } from './keep-document.ts';
 
 const INDEX_DEPTH_MAX = 8;
 
@@ -43,7 +44,7 @@ function artifactTypeOf({ document }: FoundDocument): string | undefined {
 }
 
 async function configPlatform({ store }: Session, { document }: FoundDocument): Promise<Pick<IndexPart, 'platform' | 'details'>> {
-  if (document.kind === 'index' || !isImageConfig(document.manifest.config)) return { platform: undefined };
+  if (document.kind === 'index' || !isConfigType(document.manifest.config.mediaType)) return { platform: undefined };
   const { digest } = document.manifest.config;
   const bytes = await store.content.read(digest, { maxBytes: CONFIG_BYTES_MAX });
   const config = parseImageConfig(bytes, `config ${digest}`);

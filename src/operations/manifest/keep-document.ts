@@ -1,10 +1,11 @@
 /** Documents of a registry → the store, with where their blobs are; the blobs stay there. */
 import { fetchBlob } from '../../images/pull-image.ts';
-import { type Descriptor, MEDIA_TYPE } from '../../oci/descriptor.ts';
+import type { Descriptor } from '../../oci/descriptor.ts';
 import type { Digest } from '../../oci/digest.ts';
 import { invalid } from '../../oci/json-fields.ts';
 import type { Manifest } from '../../oci/manifest.ts';
 import { CONFIG_BYTES_MAX } from '../../oci/parse-config.ts';
+import { isConfigType } from '../../oci/parse-manifest.ts';
 import type { Session } from '../../session.ts';
 import { childDocument, type FoundDocument } from './find-document.ts';
 
@@ -14,7 +15,7 @@ export async function keepDocument(session: Session, found: FoundDocument): Prom
   if (found.document.kind === 'index') return;
   const { manifest } = found.document;
   if (found.from === 'registry') await keepOrigins(session, found, manifest);
-  if (isImageConfig(manifest.config)) await keepConfig(session, found, manifest.config);
+  if (isConfigType(manifest.config.mediaType)) await keepConfig(session, found, manifest.config);
 }
 
 /** As `keepDocument`, and all that an index leads to. */
@@ -28,10 +29,6 @@ export async function keepDocuments(session: Session, found: FoundDocument): Pro
     for (const child of each.document.index.manifests) await keep(await childDocument(session, found, child));
   };
   await keep(found);
-}
-
-export function isImageConfig({ mediaType }: Descriptor): boolean {
-  return mediaType === MEDIA_TYPE.config || mediaType === MEDIA_TYPE.dockerConfig;
 }
 
 /** What the store lacks of the manifest is where it came from: a push mounts it from there, or passes it on. */

@@ -1,10 +1,10 @@
 /** RUN --mount=type=secret: what a step gets, and that nothing of it is found anywhere afterwards. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { gunzipSync } from 'node:zlib';
+import { storedFiles } from './_stored-files.ts';
 import { makeWorld, type World } from './_world.ts';
 
 let world: World;
@@ -41,18 +41,6 @@ function spellings(value: Buffer): Buffer[] {
     ...texts.map((text) => Buffer.from(text)),
     Buffer.from(encodeURIComponent(value.toString('latin1'))),
   ];
-}
-
-function* files(directory: string): Generator<string> {
-  for (const entry of readdirSync(directory, { withFileTypes: true })) {
-    const file = path.join(directory, entry.name);
-    if (entry.isDirectory()) yield* files(file);
-    else if (entry.isFile()) yield file;
-  }
-}
-
-function unzipped(bytes: Buffer): Buffer {
-  return bytes[0] === 0x1f && bytes[1] === 0x8b ? gunzipSync(bytes) : bytes;
 }
 
 function assertNowhere(secrets: readonly Buffer[], places: ReadonlyMap<string, Buffer>): void {
@@ -175,7 +163,7 @@ describe('RUN --mount=type=secret', () => {
       { env: { ...process.env, ...env } },
     );
     places.set('a failure', Buffer.from(failing.stderr));
-    for (const file of files(world.root)) places.set(file, unzipped(readFileSync(file)));
+    for (const [file, bytes] of storedFiles(world.root)) places.set(file, bytes);
     assert.ok(places.size > 20);
     assertNowhere(secrets, places);
   });

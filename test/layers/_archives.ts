@@ -54,3 +54,20 @@ export function withBody(fields: Fields, body: Buffer): Buffer {
 export function pax(records: Readonly<Record<string, string>>, type = 'x'): Buffer {
   return withBody({ type }, encodePaxRecords(new Map(Object.entries(records).map(([key, value]) => [key, Buffer.from(value, 'latin1')]))));
 }
+
+/** Entries as honest as the fields let them be. */
+export function file(name: string, content = 'content', fields: Fields = {}): Buffer {
+  return withBody({ name, ...fields }, Buffer.from(content, 'latin1'));
+}
+
+export function directory(name: string, fields: Fields = {}): Buffer {
+  return block({ name: `${name}/`, type: '5', mode: '0000755\0', ...fields });
+}
+
+export function link(name: string, target: string, fields: Fields = {}): Buffer {
+  return block({ name, type: '2', link: target, ...fields });
+}
+
+export function hardLink(name: string, target: string): Buffer {
+  return block({ name, type: '1', link: target });
+}

@@ -1,6 +1,6 @@
 /** All malicious layers, unpacked one after the other; run as a program, it prints the counts. */
 
-import { block, END, pax, withBody } from './_archives.ts';
+import { block, directory, END, file, link, pax, withBody } from './_archives.ts';
 import { Arena, type Outcome } from './_arena.ts';
 
 /** `x` and `l` stand for themselves; what leads out is in `BASE` or the layer before. */
@@ -68,11 +68,11 @@ function layers(attack: Attack): Buffer[] {
 
 function trapOf({ target, outside }: Attack): Buffer[] {
   return [
-    link('l', target),
-    link('abs', `${outside}/dir`),
+    linkTo('l', target),
+    linkTo('abs', `${outside}/dir`),
     link('up', '../../..'),
     link('chain', 'up'),
-    link('self', `/proc/self/root${outside}`),
+    linkTo('self', `/proc/self/root${outside}`),
   ];
 }
 
@@ -86,18 +86,9 @@ function strikeOf({ name, kind, target }: Attack): Buffer[] {
   return [xattr, entry, file(`${name}/under`), file(name)];
 }
 
-function link(name: string, target: string): Buffer {
-  return target.length > 100
-    ? Buffer.concat([pax({ linkpath: target }), block({ name, type: '2' })])
-    : block({ name, type: '2', link: target });
-}
-
-function directory(name: string): Buffer {
-  return block({ name: `${name}/`, type: '5', mode: '0000755\0' });
-}
-
-function file(name: string, content = 'evil'): Buffer {
-  return withBody({ name }, Buffer.from(content));
+/** A target that no header holds stands in a record before it. */
+function linkTo(name: string, target: string): Buffer {
+  return target.length > 100 ? Buffer.concat([pax({ linkpath: target }), link(name, '')]) : link(name, target);
 }
 
 if (process.argv[1] === import.meta.filename) console.log(JSON.stringify(await countOutcomes()));

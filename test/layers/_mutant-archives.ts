@@ -1,7 +1,7 @@
 /** Archives with a few wrongs in them: the same bytes for the same seed, whatever ran before. */
 import { gzipSync } from 'node:zlib';
 import { type Random, random } from '../parser/_random.ts';
-import { block, END, FIELDS, type Fields, pax, put, sumUp, withBody } from './_archives.ts';
+import { block, directory, END, FIELDS, type Fields, file, hardLink, link, pax, put, sumUp, withBody } from './_archives.ts';
 
 /** `outside` is an absolute path that nothing may touch. */
 export function mutantArchive(seed: number, outside: string): Buffer {
@@ -109,21 +109,13 @@ function evilName(from: Random, outside: string): string {
 }
 
 const STARTS: readonly ((outside: string) => Buffer[])[] = [
-  () => [
-    directory('d'),
-    file('d/a'),
-    link('2', 'l', 'd'),
-    link('1', 'h', 'd/a'),
-    file('.wh.f', ''),
-    file('in/.wh..wh..opq', ''),
-    file('l/x'),
-  ],
+  () => [directory('d'), file('d/a'), link('l', 'd'), hardLink('h', 'd/a'), file('.wh.f', ''), file('in/.wh..wh..opq', ''), file('l/x')],
   (outside) => [
-    link('2', 'up', '../../..'),
-    link('2', 'abs', outside),
+    link('up', '../../..'),
+    link('abs', outside),
     file('up/secret'),
     file('abs/inner'),
-    link('1', 'h', 'up/secret'),
+    hardLink('h', 'up/secret'),
     directory('abs/dir'),
   ],
   () => [
@@ -153,18 +145,6 @@ const STARTS: readonly ((outside: string) => Buffer[])[] = [
     block({ name: 's', trailer: '\0\0\0\0\0\0\0\0tar\0', prefix: 'st' }),
   ],
 ];
-
-function file(name: string, content = 'content'): Buffer {
-  return withBody({ name }, Buffer.from(content));
-}
-
-function directory(name: string): Buffer {
-  return block({ name: `${name}/`, type: '5', mode: '0000755\0' });
-}
-
-function link(type: '1' | '2', name: string, target: string): Buffer {
-  return block({ name, type, link: target });
-}
 
 function longName(type: 'K' | 'L', name: string): Buffer {
   return withBody({ type, name: '././@LongLink', magic: 'ustar  \0' }, Buffer.from(`${name}\0`));

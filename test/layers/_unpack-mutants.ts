@@ -1,6 +1,6 @@
 /** Unpacks mutated archives on a layer of links that lead out; run as a program, it prints the counts: `node _unpack-mutants.js FIRST COUNT`. */
 import { readdirSync } from 'node:fs';
-import { block, END, withBody } from './_archives.ts';
+import { block, directory, END, file, link } from './_archives.ts';
 import { Arena, type Outcome } from './_arena.ts';
 import { mutantArchive } from './_mutant-archives.ts';
 
@@ -27,15 +27,8 @@ async function unpack(arena: Arena, seed: number): Promise<Outcome> {
 }
 
 function links(outside: string): Buffer {
-  const link = (name: string, target: string): Buffer => block({ name, type: '2', link: target });
   const escapes = [link('up', '../../..'), link('abs', outside), link('self', '/proc/self/root'), link('l', '/'), link('var', '/run')];
-  return Buffer.concat([
-    ...escapes,
-    withBody({ name: 'f' }, Buffer.from('f')),
-    block({ name: 'in/x' }),
-    block({ name: 'run/', type: '5' }),
-    END,
-  ]);
+  return Buffer.concat([...escapes, file('f', 'f'), block({ name: 'in/x' }), directory('run'), END]);
 }
 
 if (process.argv[1] === import.meta.filename)

@@ -1,7 +1,7 @@
 /** Whatever archive we accept, GNU tar, Python's tarfile and umoci (Go's archive/tar) read the same entries from: nothing is smuggled past one of them. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { closeSync, constants, mkdirSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, openSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, test } from 'node:test';
@@ -9,9 +9,9 @@ import { TsbuildError } from '../../src/errors.ts';
 import { applyChanges } from '../../src/layers/apply-changes.ts';
 import { readArchive } from '../../src/layers/read-archive.ts';
 import { readLayer } from '../../src/layers/read-layer.ts';
-import { digestOf } from '../../src/oci/digest.ts';
 import { openMergedTree } from '../../src/snapshots/merged-tree.ts';
 import type { AddChange } from '../../src/tree/change.ts';
+import { Layout } from '../end-to-end/security/_layout.ts';
 import { mutantArchive } from './_mutant-archives.ts';
 import { pieces, temporaryDirectory } from './_overlay.ts';
 
@@ -92,7 +92,6 @@ test('F1 GNU tar and Python read what we read, of every archive that we accept',
 });
 
 test('umoci unpacks the tree that we unpack, of every layer that we accept', async () => {
-  const layout = temporaryDirectory();
   const accepted: { seed: number; archive: Buffer; tree: string }[] = [];
   for (let seed = 0; accepted.length < UNPACKED; seed++) {
     const archive = mutantArchive(seed, '/outside');
@@ -100,7 +99,7 @@ test('umoci unpacks the tree that we unpack, of every layer that we accept', asy
     const tree = await unpacked(archive);
     if (tree !== undefined) accepted.push({ seed, archive, tree });
   }
-  writeLayout(layout, accepted);
+  const layout = writeLayout(accepted);
   for (const { seed, tree } of accepted) {
     const root = path.join(layout, `root-${seed}`);
     const { status, stderr } = spawnSync('umoci', ['raw', 'unpack', '--image', `${layout}:mutant-${seed}`, root], { encoding: 'utf8' });
@@ -153,22 +152,12 @@ function listing(root: string): string {
     .join('\n');
 }
 
-function writeLayout(layout: string, layers: readonly { seed: number; archive: Buffer }[]): void {
-  const put = (bytes: Buffer, mediaType: string) => {
-    const digest = digestOf(bytes);
-    writeFileSync(path.join(layout, 'blobs/sha256', digest.slice('sha256:'.length)), bytes);
-    return { mediaType, digest, size: bytes.length };
-  };
-  mkdirSync(path.join(layout, 'blobs/sha256'), { recursive: true });
-  writeFileSync(path.join(layout, 'oci-layout'), JSON.stringify({ imageLayoutVersion: '1.0.0' }));
-  const json = (value: unknown) => Buffer.from(JSON.stringify(value));
-  const manifests = layers.map(({ seed, archive }) => {
-    const layer = put(archive, 'application/vnd.oci.image.layer.v1.tar');
-    const rootfs = { type: 'layers', diff_ids: [layer.digest] };
-    const config = put(json({ architecture: 'amd64', os: 'linux', config: {}, rootfs }), 'application/vnd.oci.image.config.v1+json');
-    const mediaType = 'application/vnd.oci.image.manifest.v1+json';
-    const manifest = put(json({ schemaVersion: 2, mediaType, config, layers: [layer] }), mediaType);
-    return { ...manifest, annotations: { 'org.opencontainers.image.ref.name': `mutant-${seed}` } };
-  });
-  writeFileSync(path.join(layout, 'index.json'), JSON.stringify({ schemaVersion: 2, manifests }));
+function writeLayout(layers: readonly { seed: number; archive: Buffer }[]): string {
+  const layout = new Layout(temporaryDirectory());
+  const manifests = layers.map(({ seed, archive }) => ({
+    ...layout.image({ layers: [archive] }),
+    annotations: { 'org.opencontainers.image.ref.name': `mutant-${seed}` },
+  }));
+  layout.writeIndex({ schemaVersion: 2, manifests });
+  return layout.directory;
 }

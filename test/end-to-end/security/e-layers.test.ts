@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, lstatSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { block, END, type Fields, pax, withBody } from '../../layers/_archives.ts';
+import { block, directory, END, type Fields, file, link, pax } from '../../layers/_archives.ts';
 import { type CommandResult, makeWorld, type World } from '../_world.ts';
 import { Layout } from './_layout.ts';
 
@@ -22,16 +22,9 @@ function tar(...parts: readonly Buffer[]): Buffer {
   return Buffer.concat([...parts, END]);
 }
 
-function file(name: string, content = name, fields: Fields = {}): Buffer {
-  return withBody({ name, ...fields }, Buffer.from(content, 'latin1'));
-}
-
-function directory(name: string, mode = '0000755\0'): Buffer {
-  return block({ name: `${name}/`, type: '5', mode });
-}
-
-function link(name: string, target: string, fields: Fields = {}): Buffer {
-  return block({ name, type: '2', link: target, ...fields });
+/** A file whose content is its name. */
+function named(name: string, content = name, fields: Fields = {}): Buffer {
+  return file(name, content, fields);
 }
 
 /** Builds on an image of these layers, with busybox's programs in /bin; what it exported is in `tree`. */
@@ -56,10 +49,10 @@ const mode = (name: string): string => (lstatSync(name).mode & 0o7777).toString(
 
 test('E2 links inside the root are followed, of the same layer and of one below, and implied directories are 0755', async () => {
   for (const layers of [
-    [tar(link('var/run', '/run'), file('var/run/pid'))],
-    [tar(link('var/run', '/run')), tar(file('var/run/pid'))],
-    [tar(directory('run'), link('var/run', '../run')), tar(file('var/run/pid'))],
-    [tar(link('var/run', '../../../run')), tar(file('var/run/pid'))],
+    [tar(link('var/run', '/run'), named('var/run/pid'))],
+    [tar(link('var/run', '/run')), tar(named('var/run/pid'))],
+    [tar(directory('run'), link('var/run', '../run')), tar(named('var/run/pid'))],
+    [tar(link('var/run', '../../../run')), tar(named('var/run/pid'))],
   ]) {
     const tree = await unpacked(layers);
     assert.equal(readFileSync(path.join(tree, 'run/pid'), 'utf8'), 'var/run/pid');
@@ -69,8 +62,8 @@ test('E2 links inside the root are followed, of the same layer and of one below,
 });
 
 test('E3 whiteouts delete what is below, whatever their order, and never what their own layer has', async () => {
-  const below = tar(directory('d'), file('d/old'), file('gone'), link('l', '/d'));
-  const parts = [file('d/.wh..wh..opq', ''), file('d/new'), file('.wh.gone', '')];
+  const below = tar(directory('d'), named('d/old'), named('gone'), link('l', '/d'));
+  const parts = [named('d/.wh..wh..opq', ''), named('d/new'), named('.wh.gone', '')];
   for (const order of [
     [0, 1, 2],
     [0, 2, 1],
@@ -86,13 +79,13 @@ test('E3 whiteouts delete what is below, whatever their order, and never what th
       order.join(),
     );
   }
-  const through = await unpacked([below, tar(file('l/.wh.old', ''))]);
+  const through = await unpacked([below, tar(named('l/.wh.old', ''))]);
   assert.ok(!existsSync(path.join(through, 'd/old')) && lstatSync(path.join(through, 'l')).isSymbolicLink());
 });
 
 test('E4 what is said of a link is never said of its target', async () => {
   const records = pax({ mtime: '5', uid: '77', gid: '77', 'SCHILY.xattr.trusted.evil': 'x' });
-  const tree = await unpacked([tar(file('target', 't', { mode: '0000600\0' }), records, link('l', 'target', { mode: '0007777\0' }))]);
+  const tree = await unpacked([tar(named('target', 't', { mode: '0000600\0' }), records, link('l', 'target', { mode: '0007777\0' }))]);
   const { uid, mtimeMs } = statSync(path.join(tree, 'target'));
   assert.deepEqual([mode(path.join(tree, 'target')), uid, mtimeMs, lstatSync(path.join(tree, 'l')).uid], ['600', 0, 0, 77]);
 });
@@ -113,7 +106,7 @@ test('E5 device nodes of an image open nothing', async () => {
   assert.equal(code, 0, stderr);
   assert.ok(!/\d OPENED/.test(stderr), stderr);
   assert.equal(stderr.match(/Permission denied|Operation not permitted/g)?.length, 4, stderr);
-  const whiteout = await on([tar(file('keep')), tar(node('keep', '3', 0, 0))]);
+  const whiteout = await on([tar(named('keep')), tar(node('keep', '3', 0, 0))]);
   assert.match(whiteout.stderr, /ERR_TSBUILD_LAYER_INVALID.*character device 0:0/);
 });
 
@@ -122,7 +115,7 @@ test('E6 attributes of overlays and of the machine are no part of a layer, capab
   const records = (extra: Record<string, string>): Buffer => pax(extra);
   const tree = await unpacked(
     [
-      tar(directory('etc'), file('etc/hidden'), directory('other'), file('other/x')),
+      tar(directory('etc'), named('etc/hidden'), directory('other'), named('other/x')),
       tar(
         records({
           'SCHILY.xattr.trusted.overlay.redirect': '/etc',
@@ -136,7 +129,7 @@ test('E6 attributes of overlays and of the machine are no part of a layer, capab
           'SCHILY.xattr.security.selinux': 's',
           'SCHILY.xattr.security.ima': 'i',
         }),
-        file('cap'),
+        named('cap'),
       ),
     ],
     'COPY --from=busybox /bin /bin\nRUN ls /other > /listing',
@@ -149,7 +142,7 @@ test('E6 attributes of overlays and of the machine are no part of a layer, capab
 });
 
 test('E7 a hard link to a file below is a file of its own layer: writing to it changes no other', async () => {
-  const base = [tar(file('passwd', 'root\n')), tar(block({ name: 'h', type: '1', link: 'passwd' }))];
+  const base = [tar(named('passwd', 'root\n')), tar(block({ name: 'h', type: '1', link: 'passwd' }))];
   const tree = await unpacked(base, 'COPY --from=busybox /bin /bin\nRUN echo evil >> /h');
   assert.equal(readFileSync(path.join(tree, 'h'), 'utf8'), 'root\nevil\n');
   // An overlay copies the inode up once, and only the name that was written to follows it.
@@ -161,21 +154,21 @@ test('E8 ids are kept exactly or refused', async () => {
   const big = (value: bigint): Buffer =>
     Buffer.from([0x80, ...Array.from({ length: 7 }, (_, i) => Number((value >> BigInt(8 * (6 - i))) & 0xffn))]);
   const taken: [Buffer[], number][] = [
-    [[file('f', '', { uid: '0177777\0' })], 65535],
-    [[file('f', '', { uid: '7777777\0' })], 2097151],
-    [[file('f', '', { uid: big(65536n) })], 65536],
-    [[file('f', '', { uid: big(2n ** 31n) })], 2 ** 31],
-    [[file('f', '', { uid: big(2n ** 32n - 2n) })], 2 ** 32 - 2],
-    [[pax({ uid: '70000' }), file('f')], 70000],
-    [[pax({ uid: '4294967294' }), file('f')], 2 ** 32 - 2],
-    [[file('f', '', { uid: '' })], 0],
+    [[named('f', '', { uid: '0177777\0' })], 65535],
+    [[named('f', '', { uid: '7777777\0' })], 2097151],
+    [[named('f', '', { uid: big(65536n) })], 65536],
+    [[named('f', '', { uid: big(2n ** 31n) })], 2 ** 31],
+    [[named('f', '', { uid: big(2n ** 32n - 2n) })], 2 ** 32 - 2],
+    [[pax({ uid: '70000' }), named('f')], 70000],
+    [[pax({ uid: '4294967294' }), named('f')], 2 ** 32 - 2],
+    [[named('f', '', { uid: '' })], 0],
   ];
   for (const [parts, uid] of taken) assert.equal(lstatSync(path.join(await unpacked([tar(...parts)]), 'f')).uid, uid);
   const refused: Buffer[][] = [
-    [file('f', '', { uid: big(2n ** 32n - 1n) })],
-    [file('f', '', { uid: big(2n ** 40n) })],
-    [file('f', '', { uid: Buffer.alloc(8, 0xff) })],
-    ...['-1', '1e3', '4294967295', '1099511627776', '0x10', ' 5', '٣'].map((uid) => [pax({ uid }), file('f')]),
+    [named('f', '', { uid: big(2n ** 32n - 1n) })],
+    [named('f', '', { uid: big(2n ** 40n) })],
+    [named('f', '', { uid: Buffer.alloc(8, 0xff) })],
+    ...['-1', '1e3', '4294967295', '1099511627776', '0x10', ' 5', '٣'].map((uid) => [pax({ uid }), named('f')]),
   ];
   for (const parts of refused) assert.match((await on([tar(...parts)])).stderr, /ERR_TSBUILD_LAYER_INVALID/);
 });
@@ -217,7 +210,7 @@ test('E10 names are bytes: all 255 of them, twins of case and of form, longer th
 
 test('E11 no umask has a say', async () => {
   const layout = new Layout(world.directory);
-  layout.image({ layers: [tar(file('a/b/c'), link('l', '/new'), file('l/x'), directory('given', '0000711\0'))] });
+  layout.image({ layers: [tar(named('a/b/c'), link('l', '/new'), named('l/x'), directory('given', { mode: '0000711\0' }))] });
   const context = world.context({ Dockerfile: 'FROM base\nCOPY x /made/by/copy\nWORKDIR /made/by/workdir\n', x: 'x' });
   const digests = new Set<string>();
   for (const umask of ['000', '027', '077', '777']) {

@@ -6,6 +6,7 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileS
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
+import { storedFiles } from '../_stored-files.ts';
 import { BIN, makeWorld, type World } from '../_world.ts';
 
 let world: World;
@@ -16,16 +17,8 @@ after(async () => await world[Symbol.asyncDispose]());
 
 const plant = (): string => randomBytes(48).toString('hex');
 
-/** Every file below a directory that holds the text, gzipped ones included. */
 function holding(directory: string, text: string): string[] {
-  const names = readdirSync(directory, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
-  return names
-    .map((entry) => path.join(entry.parentPath, entry.name))
-    .filter((file) => {
-      const bytes = readFileSync(file);
-      const plain = bytes[0] === 0x1f && bytes[1] === 0x8b ? gunzipSync(bytes) : bytes;
-      return plain.includes(text);
-    });
+  return [...storedFiles(directory)].flatMap(([file, bytes]) => (bytes.includes(text) ? [file] : []));
 }
 
 test('J2 an argument that no step uses is nowhere; one that is used is in the history, as with docker, and warned of', async () => {

@@ -14,9 +14,11 @@ compile() { # ARCH COMPILER FLAGS...
   shift 2
   flags=$(echo "$common" "$@" | tr '\n' ' ')
   [ "$arch" = x64 ] || flags=$(echo "$flags" | sed 's/-fcf-protection=none//')
-  # shellcheck disable=SC2086
-  $compiler $flags -fPIC -static -Wl,-T,src/sys/native/launch.ld -o "$work/launch.$arch.elf" src/sys/native/launch.c
-  "${compiler%gcc}objcopy" -O binary "$work/launch.$arch.elf" "$work/launch.$arch"
+  for name in launch sum; do
+    # shellcheck disable=SC2086
+    $compiler $flags -fPIC -static -Wl,-T,src/sys/native/flat.ld -Wl,-e,$name -o "$work/$name.$arch.elf" "src/sys/native/$name.c"
+    "${compiler%gcc}objcopy" -O binary "$work/$name.$arch.elf" "$work/$name.$arch"
+  done
   # shellcheck disable=SC2086
   $compiler $flags -fno-pic -no-pie -static -s -Wl,-n -o "$work/init.$arch" src/sys/native/init.c
   # shellcheck disable=SC2086
@@ -31,10 +33,12 @@ literal() { # FILE INDENT
 }
 
 {
-  echo "/** Compiled from launch.c, init.c and enter.c by scripts/native-code.sh ($(gcc -dumpfullversion)); never edit by hand. */"
+  echo "/** Compiled from launch.c, sum.c, init.c and enter.c by scripts/native-code.sh ($(gcc -dumpfullversion)); never edit by hand. */"
   echo 'export interface MachineCode {'
   echo '  /** Position-independent code of launch.c, entry at its first byte; base64. */'
   echo '  readonly launch: string;'
+  echo '  /** The same of sum.c. */'
+  echo '  readonly sum: string;'
   echo '  /** Static ELF executable of init.c; base64. */'
   echo '  readonly init: string;'
   echo '  /** Static ELF executable of enter.c; base64. */'
@@ -44,7 +48,7 @@ literal() { # FILE INDENT
   echo "export const MACHINE_CODE: Readonly<Record<'x64' | 'arm64', MachineCode>> = {"
   for arch in x64 arm64; do
     echo "  $arch: {"
-    for name in launch init enter; do
+    for name in launch sum init enter; do
       echo "    $name:"
       literal "$work/$name.$arch"
     done
@@ -57,5 +61,5 @@ if [ "${1:-}" = --check ]; then
   cmp "$work/machine-code.ts" src/sys/native/machine-code.ts
 else
   cp "$work/machine-code.ts" src/sys/native/machine-code.ts
-  wc -c "$work"/launch.x64 "$work"/launch.arm64 "$work"/init.x64 "$work"/init.arm64 "$work"/enter.x64 "$work"/enter.arm64
+  wc -c "$work"/launch.x64 "$work"/launch.arm64 "$work"/sum.x64 "$work"/sum.arm64 "$work"/init.x64 "$work"/init.arm64 "$work"/enter.x64 "$work"/enter.arm64
 fi

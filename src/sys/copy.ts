@@ -1,13 +1,15 @@
-/** Copies file contents inside the kernel where it can: FICLONE, copy_file_range(2), else read and write. */
-import { fstatSync, readSync, writeSync } from 'node:fs';
-import { TsbuildError } from '../errors.ts';
+/** Copies file contents inside the kernel where it can: FICLONE, copy_file_range(2), else read and write; and their holes as holes. */
+import { fstatSync, ftruncateSync, readSync, writeSync } from 'node:fs';
+import { errorCodeOf, TsbuildError } from '../errors.ts';
 import type { ByteString } from '../tree/byte-string.ts';
+import { dataRanges, seekTo } from './data-ranges.ts';
 import { failure, failureByName, invoke } from './errno.ts';
 import { bind } from './libc.ts';
 
 const COPY_FILE_RANGE = process.arch === 'arm64' ? 285 : 326;
 const FICLONE = 0x40049409;
 const CHUNK_BYTES = 1 << 20;
+const STAT_BLOCK_BYTES = 512;
 const RANGE_BYTES = 1 << 30;
 /** EPERM, EBADF (append), EXDEV, EINVAL, ETXTBSY, ENOSYS, EOPNOTSUPP: not these files; reading and writing says the rest. */
 const NOT_IN_KERNEL = new Set([1, 9, 18, 22, 26, 38, 95]);
@@ -21,7 +23,23 @@ const copyFileRange = bind('long syscall(long nr, int from, void *offset, int to
  */
 export function copyRange(from: number, to: number, size: number): void {
   if (size === 0) return;
-  if (fstatSync(from).size === size && invoke(ioctl, to, FICLONE, from) === 0) return;
+  const stat = fstatSync(from);
+  if (stat.size < size) throw shortened();
+  if (stat.size === size && invoke(ioctl, to, FICLONE, from) === 0) return;
+  // copy_file_range(2) of most file systems writes the zeros of holes.
+  if (stat.blocks * STAT_BLOCK_BYTES >= size) {
+    copyData(from, to, size);
+    return;
+  }
+  for (const [start, end] of dataRanges(from, size)) {
+    for (const fd of [from, to]) seekTo(fd, start);
+    copyData(from, to, end - start);
+  }
+  ftruncateSync(to, size);
+}
+
+/** From where `from` stands to where `to` does. */
+function copyData(from: number, to: number, size: number): void {
   let left = size;
   while (left > 0) {
     const copied = invoke(copyFileRange, COPY_FILE_RANGE, from, null, to, null, Math.min(left, RANGE_BYTES), 0);
@@ -41,7 +59,7 @@ export function writeFully(fd: number, bytes: Uint8Array, position: number | nul
     try {
       at += writeSync(fd, bytes, at, bytes.length - at, position === null ? null : position + at);
     } catch (error) {
-      const code = error instanceof Error && 'code' in error ? String(error.code) : undefined;
+      const code = errorCodeOf(error);
       if (code === 'EINTR') continue;
       if (code === undefined) throw error;
       throw failureByName('write to', fd, code);

@@ -1,5 +1,7 @@
 /** The one door to libc: koffi is loaded here, on first use, and nowhere else. */
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import path from 'node:path';
 import type koffiType from 'koffi';
 
 type Koffi = typeof koffiType;
@@ -9,8 +11,24 @@ let library: ReturnType<Koffi['load']> | undefined;
 
 /** koffi itself; `require` because its CommonJS wrapper loads in half the time of its ES module. */
 export function koffi(): Koffi {
-  koffiModule ??= createRequire(import.meta.url)('koffi') as Koffi;
+  koffiModule ??= nativePart() ?? (createRequire(import.meta.url)('koffi') as Koffi);
   return koffiModule;
+}
+
+/** What koffi's wrapper loads and hands on, for whoever uses no old name of it: in a quarter of its time. Undefined where koffi has it from elsewhere. */
+function nativePart(): Koffi | undefined {
+  const { arch } = process;
+  const libc = readFileSync('/proc/self/maps', 'latin1').includes('/ld-musl-') ? 'musl' : 'linux';
+  const wrapper = createRequire(import.meta.url)
+    .resolve.paths('koffi')
+    ?.map((directory) => path.join(directory, 'koffi', 'index.cjs'))
+    .find((file) => existsSync(file));
+  if (wrapper === undefined) return undefined;
+  try {
+    return createRequire(realpathSync(wrapper))(`@koromix/koffi-linux-${arch}/${libc}_${arch}/koffi.node`) as Koffi;
+  } catch {
+    return undefined;
+  }
 }
 
 /** A function of the running process's libc by its C prototype, bound on first call. */

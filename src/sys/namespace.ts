@@ -112,7 +112,7 @@ function comeBack(home: number): void {
   const result = invoke(setns, home, CLONE_NEWNET);
   if (result < 0) {
     // Nothing this process does from here on would be in the network that its caller expects.
-    throw new Error(`Cannot return to the network namespace of the process: ${errnoName(-result)}`);
+    throw new SyscallError('return to', 'the network namespace of the process (setns)', errnoName(-result));
   }
 }
 

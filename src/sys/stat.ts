@@ -11,6 +11,8 @@ export interface Stat {
   readonly uid: number;
   readonly gid: number;
   readonly size: number;
+  /** Bytes on the disk. */
+  readonly diskBytes: number;
   readonly mtimeNs: bigint;
   readonly ctimeNs: bigint;
   readonly nlink: number;
@@ -49,6 +51,7 @@ const lseek = bind('int64_t lseek(int fd, int64_t offset, int whence)');
 /** Out-parameters; calls are synchronous and read them before the next one. */
 const statBuffer = Buffer.alloc(256);
 const statView = new DataView(statBuffer.buffer, statBuffer.byteOffset, 256);
+const statWords = new BigUint64Array(statBuffer.buffer, statBuffer.byteOffset, 32);
 let entriesBuffer: Buffer | undefined;
 
 /** The facts of `name`, undefined where nothing is; '' is the descriptor itself. */
@@ -58,6 +61,14 @@ export function statAt(dir: number, name: ByteString): Stat | undefined {
   if (result === -ENOENT || result === -ENOTDIR) return undefined;
   if (result < 0) throw failure('stat', dir, name, result);
   return readStatx(statView);
+}
+
+/** The 64-bit words of struct statx as the kernel wrote them, until the next call. */
+export function statWordsAt(dir: number, name: ByteString): BigUint64Array {
+  const flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | (name === '' ? AT_EMPTY_PATH : 0);
+  const result = invoke(statx, STATX, dir, cString(name), flags, STATX_BASIC_STATS, statBuffer);
+  if (result < 0) throw failure('stat', dir, name, result);
+  return statWords;
 }
 
 /** When the inode was made, in nanoseconds: with its number, what tells it from all others. 0 where the file system does not know. */
@@ -123,6 +134,7 @@ function readStatx(view: DataView): Stat {
     uid: view.getUint32(20, true),
     gid: view.getUint32(24, true),
     size: view.getUint32(44, true) * 2 ** 32 + view.getUint32(40, true),
+    diskBytes: (view.getUint32(52, true) * 2 ** 32 + view.getUint32(48, true)) * 512,
     mtimeNs: view.getBigInt64(112, true) * 1_000_000_000n + BigInt(view.getUint32(120, true)),
     ctimeNs: view.getBigInt64(96, true) * 1_000_000_000n + BigInt(view.getUint32(104, true)),
     nlink: view.getUint32(16, true),

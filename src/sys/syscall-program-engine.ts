@@ -2,9 +2,9 @@
 import type { TypeObject } from 'koffi';
 import { SyscallError, TsbuildError } from '../errors.ts';
 import { errnoName } from './errno.ts';
+import { canExecute, codeAddress } from './executable-code.ts';
 import { koffi } from './libc.ts';
 import { Memory } from './memory.ts';
-import { MACHINE_CODE } from './native/machine-code.ts';
 import { dumpable, setDumpable } from './process.ts';
 import { encodeProgram, type Operation } from './syscall-program.ts';
 import type { Architecture } from './syscall-program-numbers.ts';
@@ -35,7 +35,6 @@ const ARENA_BYTES = 262_144;
 const EPERM = 1;
 const ENOSYS = 38;
 
-let code: Memory | undefined;
 let prototype: TypeObject | undefined;
 
 /** Clones a child that walks `program` and returns its pidfd, which the caller waits for and closes. Throws a SyscallError. */
@@ -45,7 +44,7 @@ export function cloneProgram(program: readonly Operation[], options: CloneOption
   // A child that shares our memory may become another user, and the kernel then marks that memory as not to be traced; which is
   // right while they share it, and nobody's business afterwards. capabilities(7), ptrace(2)
   const before = dumpable();
-  const pid = Number(koffi().call(entry(), launchPrototype(), arena.address));
+  const pid = Number(koffi().call(codeAddress('launch'), launchPrototype(), arena.address));
   if (before === 1 && dumpable() !== 1) setDumpable(before);
   if (pid < 0) throw cloneError(-pid, options.namespaces);
   return arena.read(PIDFD_OFFSET, 4).readInt32LE(0);
@@ -70,36 +69,14 @@ function arenaFor(program: readonly Operation[], options: CloneOptions, architec
   }
 }
 
-/** Whether the machine code can run here: our architecture, and a kernel that lets memory become executable. */
+/** Whether the machine code can run here. */
 export function engineAvailable(): boolean {
-  if (!(process.arch in MACHINE_CODE)) return false;
-  try {
-    entry();
-    return true;
-  } catch (error) {
-    if (error instanceof SyscallError && (error.errno === 'EACCES' || error.errno === 'EPERM')) return false;
-    throw error;
-  }
+  return canExecute('launch');
 }
 
 function launchPrototype(): TypeObject {
   prototype ??= koffi().proto('long', ['uintptr_t']);
   return prototype;
-}
-
-function entry(): bigint {
-  if (code !== undefined) return code.address;
-  const bytes = Buffer.from(MACHINE_CODE[process.arch as Architecture].launch, 'base64');
-  const memory = new Memory(bytes.length);
-  memory.write(0, bytes);
-  try {
-    memory.makeExecutable();
-  } catch (error) {
-    memory[Symbol.dispose]();
-    throw error;
-  }
-  code = memory;
-  return code.address;
 }
 
 /** struct program without its operations; starts with struct clone_args, clone(2). */

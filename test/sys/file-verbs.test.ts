@@ -44,6 +44,7 @@ test('statAt() agrees with lstat to the nanosecond and does not follow links', (
       uid: 70_000,
       gid: 4_294_967_294,
       size: 5,
+      diskBytes: Number(real.blocks) * 512,
       mtimeNs: 1_000_000_000_123_456_789n,
       ctimeNs: 0n,
       nlink: 1,
@@ -254,10 +255,11 @@ test('copyRange() copies between file systems', { skip: statSync('/dev/shm').dev
 test('lockFile() excludes other processes, and waitForLock() waits for them or for the signal', async () => {
   writeFileSync(`${root}/lock`, '');
   const fd = openSync(`${root}/lock`, 'r');
-  const holder = spawn('flock', [`${root}/lock`, 'sh', '-c', 'echo held; sleep 0.3'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const holder = spawn('flock', [`${root}/lock`, 'sh', '-c', 'echo held; read _'], { stdio: ['pipe', 'pipe', 'inherit'] });
   await new Promise((resolve) => holder.stdout.once('data', resolve));
   assert.equal(lockFile(fd, 'shared', 'try'), false);
   await assert.rejects(waitForLock(fd, 'exclusive', AbortSignal.timeout(50)));
+  setTimeout(() => holder.stdin.end(), 50);
   await waitForLock(fd, 'exclusive', new AbortController().signal);
   assert.throws(() => execFileSync('flock', ['-n', `${root}/lock`, 'true']));
   unlockFile(fd);

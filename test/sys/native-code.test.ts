@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { MACHINE_CODE } from '../../src/sys/native/machine-code.ts';
+import { treeFacts } from '../../src/sys/tree-facts.ts';
+import { fromText } from '../../src/tree/byte-string.ts';
 
 describe('MACHINE_CODE', () => {
   let work: string;
@@ -14,7 +16,9 @@ describe('MACHINE_CODE', () => {
     for (const arch of ['x64', 'arm64'] as const) {
       writeFileSync(join(work, `init.${arch}`), Buffer.from(MACHINE_CODE[arch].init, 'base64'), { mode: 0o755 });
     }
-    execFileSync('aarch64-linux-gnu-gcc', ['-static', '-O1', '-o', join(work, 'harness'), 'test/sys/_launch-arm64.c']);
+    writeFileSync(join(work, 'sum.arm64'), Buffer.from(MACHINE_CODE.arm64.sum, 'base64'));
+    for (const [harness, source] of Object.entries({ harness: '_launch-arm64.c', 'sum-harness': '_sum-arm64.c' }))
+      execFileSync('aarch64-linux-gnu-gcc', ['-static', '-O1', '-o', join(work, harness), join('test/sys', source)]);
   });
   after(() => rmSync(work, { recursive: true, force: true }));
 
@@ -31,6 +35,16 @@ describe('MACHINE_CODE', () => {
     const { status, stdout, stderr } = harness('child');
     assert.deepEqual([status, stdout], [127, 'walked\n']);
     assert.deepEqual(words(Buffer.from(stderr, 'latin1')), [1, 5, 71]); // operation 5: EPROTO
+  });
+
+  it('sums up on arm64 what it sums up here', () => {
+    const tree = join(work, 'tree');
+    mkdirSync(join(tree, 'a/b/c'), { recursive: true });
+    for (const name of ['f', 'a/longer than eight', 'a/b/g']) writeFileSync(join(tree, name), name);
+    symlinkSync('nowhere', join(tree, 'a/b/c/link'));
+    const { all, steady } = treeFacts(fromText(tree));
+    const args = [join(work, 'sum-harness'), join(work, 'sum.arm64'), tree];
+    assert.equal(execFileSync('qemu-aarch64-static', args, { encoding: 'latin1' }), `0 ${all} ${steady}\n`);
   });
 
   for (const [arch, command] of [

@@ -48,6 +48,8 @@ export const ERROR_CODES = {
   EMULATOR_MISSING: 'This machine cannot run programs of another architecture',
   CONTAINER_NOT_FOUND: 'No such container of `tsbuild run`',
   CONTAINER_RUNNING: 'A container runs that has to have ended',
+  BUILD_NOT_FOUND: 'No such record of a build, or no such step of it',
+  BUILD_RUNNING: 'A build runs that has to have ended',
   RUN_FAILED: 'The command of a RUN exited with a code other than 0',
   RUN_KILLED: 'The command of a RUN was killed by a signal',
   RUN_NOT_STARTED: 'The command of a RUN could not be started',
@@ -65,6 +67,7 @@ export const ERROR_CODES = {
   NETWORK_SETUP: 'The network of a step cannot be set up',
   NO_SPACE: 'The disk is full',
   EXPORT_FAILED: 'An output of the build cannot be written',
+  CACHE_FAILED: 'A remote cache cannot be read or written',
   DOCKER_FAILED: 'A Docker daemon is not there, or does not take the image',
   STORE_INVALID: 'The state directory cannot be used',
   DIGEST_MISMATCH: 'Content does not match its digest or size',
@@ -148,6 +151,28 @@ export class RunError extends TsbuildError {
     this.exitCode = end.exitCode;
     this.signal = end.signal;
   }
+}
+
+/** Numbers that libuv has no words for: such an error of node:fs says `Unknown system error -122`. The same on all of Linux but alpha, mips, parisc and sparc. */
+const UNKNOWN_TO_LIBUV: ReadonlyMap<number, string> = new Map([
+  [116, 'ESTALE'],
+  [117, 'EUCLEAN'],
+  [121, 'EREMOTEIO'],
+  [122, 'EDQUOT'],
+]);
+
+/** The `code` of an error, which is errno's name for a failed call of node:fs; undefined where it has none. */
+export function errorCodeOf(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const { code, errno } = error as NodeJS.ErrnoException;
+  return (errno === undefined ? undefined : UNKNOWN_TO_LIBUV.get(-errno)) ?? code;
+}
+
+/** What went wrong first: closing what was open may fail because of it, and a SuppressedError puts that in front. */
+export function firstError(error: unknown): unknown {
+  let first = error;
+  while (first instanceof Error && first.name === 'SuppressedError' && 'suppressed' in first) first = first.suppressed;
+  return first;
 }
 
 /** Marks the branch of a switch that the types rule out. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { outputText, plainJson, plainLines, plainText } from '../../src/progress/terminal-text.ts';
+import { outputText, plainJson, plainLines, plainText } from '../../src/text/terminal-text.ts';
 
 test('plainText() takes every escape sequence out whole', () => {
   const cases: [string, string][] = [

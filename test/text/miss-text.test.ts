@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { BuildEvent } from '../../src/events.ts';
 import { openRenderer } from '../../src/progress/renderer.ts';
-import { done, PLAN, RUN, recordingScreen, start } from './_events.ts';
+import { done, PLAN, RUN, recordingScreen, start } from '../progress/_events.ts';
 
 const MISS: BuildEvent = {
   kind: 'step-miss',

@@ -1,4 +1,4 @@
-/** Sizes and times for people. */
+/** Sizes and times for people, and sizes of people. */
 
 const UNITS = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'] as const;
 
@@ -12,6 +12,16 @@ export function formatSize(bytes: number): string {
   }
   const digits = unit === 0 || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2;
   return `${value.toFixed(digits)}${UNITS[unit]}`;
+}
+
+const SIZE = /^(\d{1,15}(?:\.\d{1,15})?) ?(?:b|([kmgtp])(?:i?b)?)?$/i;
+const POWERS = 'bkmgtp';
+
+/** `512`, `10m`, `1.5 GB`, `64KiB` in bytes: units are powers of 1024, as Docker reads them. undefined where it is no size. */
+export function parseSize(text: string): number | undefined {
+  const [, number, unit = 'b'] = SIZE.exec(text) ?? [];
+  const bytes = Math.floor(Number(number) * 1024 ** POWERS.indexOf(unit.toLowerCase()));
+  return Number.isSafeInteger(bytes) ? bytes : undefined;
 }
 
 /** `0.1s`, `12.3s`, `2m 05s`, `1h 02m`. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { formatAge, formatDuration, formatSize } from '../../src/progress/quantities.ts';
+import { formatAge, formatDuration, formatSize, parseSize } from '../../src/text/quantities.ts';
 
 test('formatSize() gives three digits in decimal units', () => {
   const cases: [number, string][] = [
@@ -14,6 +14,24 @@ test('formatSize() gives three digits in decimal units', () => {
     [1_500_000_000, '1.50GB'],
   ];
   for (const [bytes, expected] of cases) assert.equal(formatSize(bytes), expected);
+});
+
+test('parseSize() reads units of 1024, as Docker writes them, and nothing that is no exact number', () => {
+  const cases: [string, number][] = [
+    ['0', 0],
+    ['512', 512],
+    ['512b', 512],
+    ['1k', 1024],
+    ['10M', 10 << 20],
+    ['1.5 GB', 1.5 * 2 ** 30],
+    ['64KiB', 64 << 10],
+    ['1.0001k', 1024],
+    ['2t', 2 ** 41],
+    ['7p', 7 * 2 ** 50],
+  ];
+  for (const [text, bytes] of cases) assert.equal(parseSize(text), bytes, text);
+  for (const text of ['', 'b', 'k', '-1', '1x', '1bb', '1ib', '1 000', '1e3', '.5g', '9999999999p', '999999999999t', 'Infinity'])
+    assert.equal(parseSize(text), undefined, text);
 });
 
 test('formatDuration() grows from tenths of seconds to hours', () => {

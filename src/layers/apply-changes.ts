@@ -12,32 +12,44 @@ import { isWhiteout, makeWhiteoutAt } from '../sys/overlay-marks.ts';
 import { type Stat, statAt } from '../sys/stat.ts';
 import { imageXattrsAt } from '../sys/xattr.ts';
 import { type ByteString, display, nameOf, parentOf } from '../tree/byte-string.ts';
-import type { AddChange, Changeset, Content } from '../tree/change.ts';
+import type { AddChange, Change, Changeset, Content } from '../tree/change.ts';
 import type { FileTree } from '../tree/file-tree.ts';
+import { type LossTelling, LostXattrs } from './lost-xattrs.ts';
 import { dropXattrs, makeEntry, setMetadata, setMetadataOfNew, UpperDirectory, type UpperPlace } from './upper-directory.ts';
 
 export interface ApplyChangesOptions {
   /** What is below the upper directory; absent, nothing is. A whiteout of what it does not have is left out. */
   readonly lower?: FileTree;
   readonly signal?: AbortSignal;
+  /** Attributes that files cannot have here are one warning, at the end; without this, the first is an error. */
+  readonly losses?: LossTelling;
   /** Bytes of content written so far. */
   onProgress?(bytes: number): void;
 }
 
-interface Work {
+/** Changes being applied. Disposing gives the last directories their times. */
+export interface Work extends Disposable {
   readonly upper: UpperDirectory;
+  readonly lost: LostXattrs;
   readonly options: ApplyChangesOptions;
   bytes: number;
+  /** For small files: one more byte, to see that there is none. Its own, since what is in it is handed on. */
+  buffer?: Buffer;
+}
+
+/** A new file as it is when it is closed. */
+export interface WrittenFile {
+  readonly stat: Stat;
+  /** Its content, where that is in memory: until the next change. */
+  readonly bytes: Buffer | undefined;
 }
 
 const ROOT = '' as ByteString;
-const HOLE_BYTES = 1 << 16;
-const ZEROS = Buffer.alloc(HOLE_BYTES);
+/** Of a file: what most disks give space by. */
+const BLOCK_BYTES = 4096;
+const ZEROS = Buffer.alloc(BLOCK_BYTES);
 /** Up to this size, a read and a write cost less than asking the kernel to copy. */
 const SMALL_BYTES_MAX = 1 << 16;
-
-/** For small files: one more byte, to see that there is none. */
-let smallBuffer: Buffer | undefined;
 
 /**
  * `upperFd` is a directory with nothing in it yet that only this call writes to; the changes may come in any order. A deletion
@@ -45,24 +57,36 @@ let smallBuffer: Buffer | undefined;
  * what was written so far.
  */
 export async function applyChanges(changes: Changeset, upperFd: number, options: ApplyChangesOptions = {}): Promise<void> {
-  using upper = new UpperDirectory(upperFd, options.lower);
-  const work: Work = { upper, options, bytes: 0 };
+  using work = beginChanges(upperFd, options);
   for await (const change of changes) {
     options.signal?.throwIfAborted();
-    switch (change.kind) {
-      case 'add':
-        if (change.path === '') describeRoot(work, change);
-        else if (change.node.type !== 'socket') await add(work, change);
-        break;
-      case 'delete':
-        remove(work, change.path);
-        break;
-      case 'opaque':
-        upper.hideLower(upper.enter(change.path));
-        break;
-      default:
-        unreachable(change);
-    }
+    await applyChange(work, change);
+  }
+  work.lost.tell();
+}
+
+/** Whoever has applied all changes tells of `lost`. */
+export function beginChanges(upperFd: number, options: ApplyChangesOptions): Work {
+  const lost = new LostXattrs(options.losses);
+  const upper = new UpperDirectory(upperFd, options.lower, lost);
+  return { upper, lost, options, bytes: 0, [Symbol.dispose]: () => upper[Symbol.dispose]() };
+}
+
+/** One change; says what became of it where it is a new file. */
+export async function applyChange(work: Work, change: Change): Promise<WrittenFile | undefined> {
+  switch (change.kind) {
+    case 'add':
+      if (change.path === '') describeRoot(work, change);
+      else if (change.node.type !== 'socket') return await add(work, change);
+      return undefined;
+    case 'delete':
+      remove(work, change.path);
+      return undefined;
+    case 'opaque':
+      work.upper.hideLower(work.upper.enter(change.path));
+      return undefined;
+    default:
+      return unreachable(change);
   }
 }
 
@@ -71,9 +95,14 @@ function describeRoot({ upper }: Work, change: AddChange): void {
   describeAgain(upper, upper.enter(ROOT), { name: ROOT, change });
 }
 
-async function add(work: Work, change: AddChange): Promise<void> {
+async function add(work: Work, change: AddChange): Promise<WrittenFile | undefined> {
   if (change.node.type === 'file' && change.hardLinkTo === undefined) return await addFile(work, change);
-  const { upper } = work;
+  addEntry(work, change);
+  return undefined;
+}
+
+function addEntry(work: Work, change: AddChange): void {
+  const { upper, lost } = work;
   const name = nameOf(change.path);
   // The target first: finding it may make directories, and the walk is then elsewhere.
   const target = change.hardLinkTo === undefined ? undefined : openLinkTarget(work, change, change.hardLinkTo);
@@ -85,7 +114,7 @@ async function add(work: Work, change: AddChange): Promise<void> {
       if (stat !== undefined && stat.ino === target.stat.ino && stat.dev === target.stat.dev) return;
       upper.clear(place, name, stat);
       linkAt(target.dir, target.name, place.fd, name);
-      describeLink(place, name, change);
+      describeLink(place, name, change, lost);
       return;
     }
     if (change.node.type === 'directory' && stat?.type === 'directory') {
@@ -94,18 +123,18 @@ async function add(work: Work, change: AddChange): Promise<void> {
     }
     const lower = upper.clear(place, name, stat);
     if (change.node.type === 'directory') upper.makeDirectory(place, name, { ...change, lower });
-    else addNode(place, name, change);
+    else addNode(place, name, change, lost);
   } finally {
     if (target !== undefined) closeSync(target.dir);
   }
 }
 
-function addNode(place: UpperPlace, name: ByteString, change: AddChange): void {
+function addNode(place: UpperPlace, name: ByteString, change: AddChange, lost: LostXattrs): void {
   const { type, device } = change.node;
   if (type === 'char' && (device?.major ?? 0) === 0 && (device?.minor ?? 0) === 0)
     throw invalid(change.path, 'it is the character device 0:0');
   makeEntry(place.fd, name, change.node);
-  setMetadata(place.fd, name, change);
+  setMetadata(place.fd, name, change, lost);
 }
 
 /** The directory was there, made for an entry before its own or described twice: the last description counts. */
@@ -118,13 +147,14 @@ function describeAgain(upper: UpperDirectory, place: UpperPlace, entry: { name: 
 }
 
 /** An archive describes an inode once for each of its names; as everywhere, the last one counts. */
-function describeLink(place: UpperPlace, name: ByteString, change: AddChange): void {
-  const { node } = change;
+function describeLink(place: UpperPlace, name: ByteString, change: AddChange, lost: LostXattrs): void {
+  const { node, path } = change;
   const stat = statAt(place.fd, name);
   if (stat === undefined || stat.type === 'symlink') return;
-  const isSame = stat.mode === node.mode && stat.uid === node.uid && stat.gid === node.gid;
+  const isSame = stat.mode === node.mode && stat.uid === node.uid && stat.gid === node.gid && change.xattrs.size === 0;
   if (isSame && stat.mtimeNs !== node.mtimeNs) setTimesAt(place.fd, name, node.mtimeNs);
-  if (!isSame) setMetadata(place.fd, name, { node, xattrs: new Map([...imageXattrsAt(place.fd, name), ...change.xattrs]) });
+  if (isSame) return;
+  setMetadata(place.fd, name, { path, node, xattrs: new Map([...imageXattrsAt(place.fd, name), ...change.xattrs]) }, lost);
 }
 
 /** The place of an existing file: of this layer, or of a lower one and then copied up. The caller closes `dir`. */
@@ -152,13 +182,13 @@ function remove({ upper, options }: Work, path: ByteString): void {
     makeWhiteoutAt(place.fd, name);
 }
 
-async function addFile(work: Work, change: AddChange): Promise<void> {
+async function addFile(work: Work, change: AddChange): Promise<WrittenFile> {
   const { node, content, path } = change;
   const fd = createFile(work.upper, change);
   try {
     if (node.size > 0 && content === undefined) throw new Error(`${display(path)} has ${node.size} bytes and no content`);
-    if (content !== undefined) await writeContent(work, fd, { path, size: node.size, content });
-    setMetadataOfNew(fd, change);
+    const bytes = content === undefined ? undefined : await writeContent(work, fd, { path, size: node.size, content });
+    return { stat: setMetadataOfNew(fd, change, work.lost), bytes };
   } finally {
     closeSync(fd);
   }
@@ -176,15 +206,22 @@ function createFile(upper: UpperDirectory, { node, path }: AddChange): number {
   return fd;
 }
 
-async function writeContent(work: Work, fd: number, file: { path: ByteString; size: number; content: Content }): Promise<void> {
+/** Gives back what it has in memory of the content. */
+async function writeContent(
+  work: Work,
+  fd: number,
+  file: { path: ByteString; size: number; content: Content },
+): Promise<Buffer | undefined> {
   const { content, size, path } = file;
+  let bytes: Buffer | undefined;
   switch (content.kind) {
     case 'file':
-      copyFile(fd, content, { path, size });
+      bytes = copyFile(work, fd, { path, size, content });
       break;
     case 'bytes':
       if (content.bytes.length !== size) throw changed(path);
-      writeFully(fd, content.bytes);
+      bytes = content.bytes;
+      writeFully(fd, bytes);
       break;
     case 'stream': {
       let at = 0;
@@ -203,43 +240,54 @@ async function writeContent(work: Work, fd: number, file: { path: ByteString; si
   }
   work.bytes += size;
   work.options.onProgress?.(work.bytes);
+  return bytes;
 }
 
-function copyFile(to: number, content: Content & { kind: 'file' }, file: { path: ByteString; size: number }): void {
-  const from = content.open();
+function copyFile(
+  work: Work,
+  to: number,
+  file: { path: ByteString; size: number; content: Content & { kind: 'file' } },
+): Buffer | undefined {
+  const from = file.content.open();
   try {
-    if (file.size <= SMALL_BYTES_MAX) {
-      copySmall(from, to, file);
-      return;
-    }
+    if (file.size <= SMALL_BYTES_MAX) return copySmall(work, { from, to }, file);
     if (statAt(from, ROOT)?.size !== file.size) throw changed(file.path);
     copyRange(from, to, file.size);
     if (statAt(from, ROOT)?.size !== file.size) throw changed(file.path);
+    return undefined;
   } finally {
     closeSync(from);
   }
 }
 
-function copySmall(from: number, to: number, file: { path: ByteString; size: number }): void {
-  smallBuffer ??= Buffer.allocUnsafe(SMALL_BYTES_MAX + 1);
+function copySmall(work: Work, { from, to }: { from: number; to: number }, file: { path: ByteString; size: number }): Buffer {
+  work.buffer ??= Buffer.allocUnsafeSlow(SMALL_BYTES_MAX + 1);
+  const { buffer } = work;
   let size = 0;
   for (let count = -1; count !== 0 && size <= file.size; size += count) {
-    count = readSync(from, smallBuffer, size, file.size + 1 - size, null);
+    count = readSync(from, buffer, size, file.size + 1 - size, null);
     // A regular file gives less than was asked for at its end only.
     if (size + count === file.size) {
-      writeFully(to, smallBuffer.subarray(0, file.size));
-      return;
+      const bytes = buffer.subarray(0, file.size);
+      writeFully(to, bytes);
+      return bytes;
     }
   }
   throw changed(file.path);
 }
 
-/** Leaves holes where whole pieces are zeros, so that a file takes no more of the disk than it took where it was made. */
+/** Leaves holes where whole blocks are zeros, so that a file takes no more of the disk than it took where it was made. */
 function writeSparse(fd: number, chunk: Buffer, position: number): void {
-  for (let at = 0; at < chunk.length; at += HOLE_BYTES) {
-    const piece = chunk.subarray(at, at + HOLE_BYTES);
-    if (!piece.equals(ZEROS.subarray(0, piece.length))) writeFully(fd, piece, position + at);
+  let dataAt = 0;
+  for (let at = 0; at < chunk.length; ) {
+    const end = Math.min(chunk.length, at + BLOCK_BYTES - ((position + at) % BLOCK_BYTES));
+    if (chunk[at] === 0 && chunk.compare(ZEROS, 0, end - at, at, end) === 0) {
+      if (at > dataAt) writeFully(fd, chunk.subarray(dataAt, at), position + dataAt);
+      dataAt = end;
+    }
+    at = end;
   }
+  if (chunk.length > dataAt) writeFully(fd, chunk.subarray(dataAt), position + dataAt);
 }
 
 function changed(path: ByteString): TsbuildError {

@@ -5,7 +5,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, createReadStream, existsSync, readSync } from 'node:fs';
-import * as zlib from 'node:zlib';
+import zlib from 'node:zlib';
 import { TsbuildError } from '../errors.ts';
 import { decompress } from './decompress.ts';
 import { isTarBlock } from './tar-fields.ts';

@@ -36,13 +36,20 @@ export function compressionOf(type: CompressionType, level?: number): Compressio
   );
 }
 
-/** Compresses an archive as it is, on all cores. The bytes depend on input, type and level (and the versions of zlib and libzstd) alone. */
-export function compress(source: AsyncIterable<Buffer>, { type, level }: PlainCompression): AsyncIterable<Buffer> {
+/**
+ * Compresses an archive as it is, on all cores. The bytes depend on input, type and level (and the versions of zlib and libzstd) alone.
+ * `spent`: told of chunks that are not used any more, where the type can tell.
+ */
+export function compress(
+  source: AsyncIterable<Buffer>,
+  { type, level }: PlainCompression,
+  spent?: (chunk: Buffer) => void,
+): AsyncIterable<Buffer> {
   switch (type) {
     case 'uncompressed':
       return source;
     case 'gzip':
-      return parallelGzip(source, level);
+      return parallelGzip(source, level, spent);
     case 'zstd':
       return parallelZstd(source, level);
     default:

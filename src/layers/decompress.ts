@@ -1,6 +1,6 @@
 /** Compressed bytes to plain ones, by what they are and not by what their label says: gzip (RFC 1952), zstd (RFC 8878), neither. */
 import { once } from 'node:events';
-import * as zlib from 'node:zlib';
+import zlib from 'node:zlib';
 import { TsbuildError } from '../errors.ts';
 import { type Decoder, zstdEngine } from './zstd-engine.ts';
 import { cutAtFrameEnds } from './zstd-frames.ts';

@@ -10,7 +10,8 @@ import { type ByteString, display, toBuffer } from '../tree/byte-string.ts';
 import { gzipHeader, gzipMember, gzipTrailer } from './gzip-member.ts';
 import { inOrder } from './in-order.ts';
 import { readTar, type TarEntry } from './read-tar.ts';
-import { BLOCK_BYTES, encodeTarHeader } from './tar-header.ts';
+import { encodeTarHeader } from './tar-header.ts';
+import { BLOCK_BYTES } from './write-tar-block.ts';
 
 /** What a manifest says of such a layer. */
 export const ESTARGZ_ANNOTATIONS = {

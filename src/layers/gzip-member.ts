@@ -1,5 +1,6 @@
 /** The frame of a gzip member (RFC 1952 2.3), the same whoever compresses: no time, system unknown. */
-import { crc32, deflateRaw } from 'node:zlib';
+import { crc32 } from 'node:zlib';
+import { deflate } from './deflate.ts';
 
 /** The ninth byte says "slowest" or "fastest". */
 const HEADER = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
@@ -17,8 +18,6 @@ export function gzipTrailer(checksum: number, size: number): Buffer {
 
 /** A whole member, compressed on libuv's pool. */
 export async function gzipMember(content: Buffer, level: number): Promise<Buffer> {
-  const body = await new Promise<Buffer>((resolve, reject) => {
-    deflateRaw(content, { level }, (error, result) => (error === null ? resolve(result) : reject(error)));
-  });
+  const body = await deflate(content, { level });
   return Buffer.concat([gzipHeader(level), body, gzipTrailer(crc32(content), content.length)]);
 }

@@ -37,7 +37,8 @@ export async function* inBlocks(source: AsyncIterable<Buffer>, size: number): As
     let at = 0;
     while (pendingBytes + chunk.length - at > size) {
       const part = chunk.subarray(at, at + size - pendingBytes);
-      yield { block: joined([...pending, part]), isLast: false };
+      if (part.length > 0) pending.push(part);
+      yield { block: joined(pending), isLast: false };
       pending = [];
       pendingBytes = 0;
       at += part.length;

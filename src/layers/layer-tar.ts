@@ -5,11 +5,13 @@
 import { closeSync, read as readCallback, readSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { TsbuildError, unreachable } from '../errors.ts';
+import { PIECE_BYTES } from '../sys/piece.ts';
 import { statAt } from '../sys/stat.ts';
 import { type ByteString, display, join, nameOf, parentOf } from '../tree/byte-string.ts';
 import type { AddChange, Change, Changeset, Content } from '../tree/change.ts';
-import { BLOCK_BYTES, encodeTarHeader, type TarHeader } from './tar-header.ts';
+import { type TarHeader, writeTarHeader } from './tar-header.ts';
 import { OPAQUE_NAME, WHITEOUT_PREFIX } from './whiteout-names.ts';
+import { BLOCK_BYTES } from './write-tar-block.ts';
 
 export interface LayerTarOptions {
   /** Later modification times become this one (SOURCE_DATE_EPOCH). Seconds since 1970. */
@@ -17,10 +19,9 @@ export interface LayerTarOptions {
   /** `plain`: no layer, but a tar in which `.wh.x` is a name like any other. */
   readonly names?: 'layer' | 'plain';
   readonly signal?: AbortSignal;
+  /** Memory for a chunk of PIECE_BYTES, for receivers that give it back; else each is left to the garbage collector. */
+  takeChunk?(): Buffer;
 }
-
-/** Every chunk but the last has exactly this size; it belongs to the receiver. */
-export const CHUNK_BYTES = 1 << 20;
 
 const SYNC_READ_BYTES_MAX = 1 << 17;
 const NO_XATTRS: ReadonlyMap<string, Buffer> = new Map();
@@ -29,20 +30,20 @@ const TYPE_FLAGS = { file: '0', symlink: '2', char: '3', block: '4', directory: 
 const readAsync = promisify(readCallback);
 
 /**
- * Yields the archive in chunks of 1 MiB. Sockets are left out, as everywhere. Throws CONTEXT_CHANGED where a file does not
- * have the size its node says: what was yielded before is then no archive.
+ * Yields the archive in pieces of 1 MiB, which belong to the receiver. Sockets are left out, as everywhere. Throws CONTEXT_CHANGED
+ * where a file does not have the size its node says: what was yielded before is then no archive.
  */
 export async function* writeLayerTar(changes: Changeset, options: LayerTarOptions = {}): AsyncGenerator<Buffer, void, undefined> {
-  const output = new ChunkBuffer();
+  const output = new ChunkBuffer(options.takeChunk ?? freshChunk);
   for await (const change of changes) {
     options.signal?.throwIfAborted();
     const header = headerOf(change, options);
     if (header === undefined) continue;
-    const block = encodeTarHeader(header);
-    if (!output.put(block)) yield* output.add(block);
+    const blocks = writeTarHeader(header);
+    if (!output.put(blocks)) yield* output.add(Buffer.from(blocks));
     if (change.kind !== 'add' || header.size === 0) continue;
     const padding = (BLOCK_BYTES - (header.size % BLOCK_BYTES)) % BLOCK_BYTES;
-    if (putSmallFile(change, output, padding)) continue;
+    if (putBytes(change, output, padding) || putSmallFile(change, output, padding)) continue;
     yield* writeContent(change, output);
     yield* output.skip(padding);
   }
@@ -106,27 +107,35 @@ async function* writeContent(change: AddChange, output: ChunkBuffer): AsyncGener
   if (left !== 0) throw changed(path);
 }
 
-/** A small file that fits into the chunk in the making, at once; false, with nothing done, for any other content. */
+/** Content that is in memory and fits into the chunk in the making, at once; false, with nothing done, for any other. */
+function putBytes({ content, node }: AddChange, output: ChunkBuffer, padding: number): boolean {
+  if (content?.kind !== 'bytes' || content.bytes.length !== node.size) return false;
+  const space = output.room(node.size + padding);
+  if (space === undefined) return false;
+  content.bytes.copy(space);
+  space.fill(0, node.size);
+  output.take(space.length);
+  return true;
+}
+
+/**
+ * A small file that fits into the chunk in the making, at once; false, with nothing done, for any other content. One byte more than
+ * it has is asked for, which tells one that grew: half the calls for which a stat before and after would be needed.
+ */
 function putSmallFile({ content, node, path }: AddChange, output: ChunkBuffer, padding: number): boolean {
   if (content?.kind !== 'file' || node.size > SYNC_READ_BYTES_MAX) return false;
-  const space = output.room(node.size + padding);
+  const space = output.room(Math.max(node.size + padding, node.size + 1));
   if (space === undefined) return false;
   const fd = content.open();
   try {
-    const before = statAt(fd, '' as ByteString);
-    if (before?.type !== 'file' || before.size !== node.size) throw changed(path);
-    for (let at = 0; at < node.size; ) {
-      const count = readSync(fd, space, at, node.size - at, null);
-      if (count === 0) throw changed(path);
-      at += count;
-    }
-    const after = statAt(fd, '' as ByteString);
-    if (after?.size !== before.size || after.mtimeNs !== before.mtimeNs) throw changed(path);
+    let at = 0;
+    for (let count = -1; count !== 0 && at < node.size; at += count) count = readSync(fd, space, at, node.size + 1 - at, null);
+    if (at !== node.size) throw changed(path);
   } finally {
     closeSync(fd);
   }
   space.fill(0, node.size);
-  output.take(space.length);
+  output.take(node.size + padding);
   return true;
 }
 
@@ -159,23 +168,32 @@ function changed(path: ByteString): TsbuildError {
   return new TsbuildError('CONTEXT_CHANGED', `Cannot put ${display(path)} into a layer: its size changed while it was read`);
 }
 
-/** Gathers bytes into chunks of exactly CHUNK_BYTES. A new Buffer for each: the last one is being hashed and compressed. */
+function freshChunk(): Buffer {
+  return Buffer.allocUnsafeSlow(PIECE_BYTES);
+}
+
+/** Gathers bytes into chunks of exactly PIECE_BYTES. Another piece for each: the last one is being hashed and compressed. */
 class ChunkBuffer {
-  private chunk = Buffer.alloc(CHUNK_BYTES);
+  private readonly takeChunk: () => Buffer;
+  private chunk: Buffer;
   private used = 0;
+
+  constructor(takeChunk: () => Buffer) {
+    this.takeChunk = takeChunk;
+    this.chunk = takeChunk();
+  }
 
   /** All of `bytes`, where the chunk is not full after them; else nothing, and false. */
   put(bytes: Buffer): boolean {
-    const space = this.room(bytes.length);
-    if (space === undefined) return false;
-    bytes.copy(space);
-    this.take(bytes.length);
+    if (this.used + bytes.length >= PIECE_BYTES) return false;
+    this.chunk.set(bytes, this.used);
+    this.used += bytes.length;
     return true;
   }
 
   /** Exactly `wanted` bytes, to be filled and then reported by `take`; undefined where they would fill the chunk. */
   room(wanted: number): Buffer | undefined {
-    return this.used + wanted < CHUNK_BYTES ? this.chunk.subarray(this.used, this.used + wanted) : undefined;
+    return this.used + wanted < PIECE_BYTES ? this.chunk.subarray(this.used, this.used + wanted) : undefined;
   }
 
   take(count: number): void {
@@ -202,14 +220,14 @@ class ChunkBuffer {
 
   /** Room for at most `wanted` bytes, to be filled and then reported by `advance`. */
   space(wanted: number): Buffer {
-    return this.chunk.subarray(this.used, Math.min(this.used + wanted, CHUNK_BYTES));
+    return this.chunk.subarray(this.used, Math.min(this.used + wanted, PIECE_BYTES));
   }
 
   *advance(count: number): Generator<Buffer, void, undefined> {
     this.used += count;
-    if (this.used < CHUNK_BYTES) return;
+    if (this.used < PIECE_BYTES) return;
     const full = this.chunk;
-    this.chunk = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+    this.chunk = this.takeChunk();
     this.used = 0;
     yield full;
   }

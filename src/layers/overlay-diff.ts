@@ -15,7 +15,8 @@ import type { FileNode, FileTree, Xattrs } from '../tree/file-tree.ts';
 import { isSameContent } from './same-content.ts';
 import { isSameNode, isSameXattrs } from './same-node.ts';
 
-interface Diff {
+/** Two trees being compared. */
+export interface Diff {
   readonly upper: number;
   readonly lower: FileTree;
   /** Inode to the first path that has it. */
@@ -28,7 +29,7 @@ interface Visit {
 }
 
 /** One name in the upper directory. `below` says whether lower layers show at its place: is the parent a merged directory. */
-interface Entry {
+export interface Entry {
   readonly dir: number;
   /** Of the directory `dir`, as long as it is open. */
   readonly visit: Visit;
@@ -69,7 +70,13 @@ function* diffDirectory(diff: Diff, entry: Entry, stat: Stat): Generator<Change,
     for (const name of listDirectory(fd)) {
       const path = join(entry.path, name);
       const below = merged === undefined || hides ? undefined : diff.lower.stat(path);
-      yield* diffEntry(diff, { dir: fd, visit, name, path, below });
+      const child: Entry = { dir: fd, visit, name, path, below };
+      const childStat = statAt(fd, name);
+      if (childStat?.type === 'directory') yield* diffDirectory(diff, child, childStat);
+      else {
+        const change = childStat === undefined ? undefined : changeOf(diff, child, childStat);
+        if (change !== undefined) yield change;
+      }
     }
   } finally {
     visit.isOver = true;
@@ -77,33 +84,24 @@ function* diffDirectory(diff: Diff, entry: Entry, stat: Stat): Generator<Change,
   }
 }
 
-function* diffEntry(diff: Diff, entry: Entry): Generator<Change, void, undefined> {
-  const stat = statAt(entry.dir, entry.name);
-  if (stat === undefined || stat.type === 'socket') {
-    // A socket has no form in an archive; what it replaced is gone all the same.
-    if (stat !== undefined && entry.below !== undefined) yield { kind: 'delete', path: entry.path };
-  } else if (isWhiteout(stat)) {
-    if (entry.below !== undefined) yield { kind: 'delete', path: entry.path };
-  } else if (stat.type === 'directory') {
-    yield* diffDirectory(diff, entry, stat);
-  } else {
-    yield* diffFile(diff, entry, stat);
-  }
+/** Of a name that is no directory. No generators here: most names are files, and one for each of them costs more than its stat. */
+function changeOf(diff: Diff, entry: Entry, stat: Stat): Change | undefined {
+  // A socket has no form in an archive; what it replaced is gone all the same.
+  if (stat.type !== 'socket' && !isWhiteout(stat)) return diffFile(diff, entry, stat);
+  return entry.below === undefined ? undefined : { kind: 'delete', path: entry.path };
 }
 
-function* diffFile(diff: Diff, entry: Entry, stat: Stat): Generator<Change, void, undefined> {
+/** Of what is no directory. */
+export function diffFile(diff: Diff, entry: Entry, stat: Stat): AddChange | undefined {
   const { path } = entry;
   const node = fileNodeAt(entry.dir, entry.name, stat);
   const xattrs = imageXattrs(entry.dir, entry.name, path);
   const first = node.inode === undefined ? undefined : diff.links.get(node.inode);
-  if (first !== undefined) {
-    yield { kind: 'add', path, node, xattrs, hardLinkTo: first };
-    return;
-  }
-  if (isUnchanged(diff, entry, { node, xattrs })) return;
+  if (first !== undefined) return { kind: 'add', path, node, xattrs, hardLinkTo: first };
+  if (isUnchanged(diff, entry, { node, xattrs })) return undefined;
   if (node.inode !== undefined) diff.links.set(node.inode, path);
-  const added: AddChange = { kind: 'add', path, node, xattrs };
-  yield node.type === 'file' ? { ...added, content: contentOf(diff.upper, entry) } : added;
+  if (node.type !== 'file') return { kind: 'add', path, node, xattrs };
+  return { kind: 'add', path, node, xattrs, content: contentOf(diff.upper, entry) };
 }
 
 /** Opens when asked to: from the root, where the walk has left the directory by then. */
@@ -111,8 +109,10 @@ function contentOf(upper: number, { dir, name, path, visit }: Entry): Content {
   return { kind: 'file', open: () => (visit.isOver ? openBeneath(upper, path, OPEN_FILE) : openAt(dir, name, OPEN_FILE)) };
 }
 
-function imageXattrs(dir: number, name: ByteString, path: ByteString): Xattrs {
+/** Throws LAYER_INVALID for those of a redirect. */
+export function imageXattrs(dir: number, name: ByteString, path: ByteString): Xattrs {
   const all = listXattrsAt(dir, name);
+  if (all.size === 0) return all;
   for (const key of REFUSED_XATTRS) {
     if (all.has(key)) throw new TsbuildError('LAYER_INVALID', `Cannot read the changes in ${display(path)}: it has the attribute ${key}`);
   }
@@ -121,7 +121,7 @@ function imageXattrs(dir: number, name: ByteString, path: ByteString): Xattrs {
 }
 
 /** A name that was copied up and is as before, such as a directory on the way to a change or a file opened for writing. */
-function isUnchanged(diff: Diff, entry: Entry, now: { node: FileNode; xattrs: Xattrs }): boolean {
+export function isUnchanged(diff: Diff, entry: Entry, now: { node: FileNode; xattrs: Xattrs }): boolean {
   const { below, path } = entry;
   if (below === undefined || now.node.inode !== undefined) return false;
   // Almost every step changes the root's time; the peers leave the root out altogether.

@@ -1,6 +1,7 @@
-/** Changes to a blob in one pass: archive, hash, compress, hash, write. Each byte is read once. */
+/** Changes to a blob in one pass: archive, hash, compress, write. Each byte is read once. */
 import { createHash, type Hash } from 'node:crypto';
 import type { Digest } from '../oci/digest.ts';
+import { returnPiece, takePiece } from '../sys/piece.ts';
 import type { Changeset } from '../tree/change.ts';
 import { type Compression, compress, LAYER_TYPES } from './compress.ts';
 import { ESTARGZ_ANNOTATIONS, writeEstargz } from './estargz.ts';
@@ -9,9 +10,7 @@ import { writeLayerTar } from './layer-tar.ts';
 export interface PackedLayer {
   /** Of the archive before compression. */
   readonly diffId: Digest;
-  /** Of the blob. */
-  readonly digest: Digest;
-  /** Bytes of the blob. */
+  /** Bytes of the blob, whose digest its sink knows. */
   readonly size: number;
   readonly mediaType: string;
   /** For its place in a manifest. */
@@ -32,28 +31,32 @@ export interface BlobSink {
   write(chunk: Buffer): Promise<void> | void;
 }
 
-/** The caller commits or drops the sink. A chunk handed to it belongs to it. */
+/** The caller commits or drops the sink, which takes each chunk before `write` resolves. */
 export async function packLayer(changes: Changeset, sink: BlobSink, options: PackLayerOptions): Promise<PackedLayer> {
-  const { clampTimeSeconds, signal } = options;
+  const { clampTimeSeconds, compression, signal } = options;
+  // Memory that nobody gives back is better left to the garbage collector than shared.
+  const givesBack = compression.type === 'gzip' || compression.type === 'uncompressed';
   const archive = writeLayerTar(changes, {
     ...(clampTimeSeconds === undefined ? {} : { clampTimeSeconds }),
     ...(signal === undefined ? {} : { signal }),
+    ...(givesBack ? { takeChunk: takePiece } : {}),
   });
-  return await packArchive(archive, sink, options);
+  return await packArchive(archive, sink, { ...options, ...(givesBack ? { spent: returnPiece } : {}) });
+}
+
+export interface PackArchiveOptions extends Omit<PackLayerOptions, 'clampTimeSeconds'> {
+  /** Told of chunks of the archive that are not used any more. */
+  readonly spent?: (chunk: Buffer) => void;
 }
 
 /** The same for an archive that is there. */
-export async function packArchive(
-  source: AsyncIterable<Buffer>,
-  sink: BlobSink,
-  options: Omit<PackLayerOptions, 'clampTimeSeconds'>,
-): Promise<PackedLayer> {
-  const { compression, signal, onProgress } = options;
+export async function packArchive(source: AsyncIterable<Buffer>, sink: BlobSink, options: PackArchiveOptions): Promise<PackedLayer> {
+  const { compression, signal, onProgress, spent } = options;
   const tar: Count = { hash: createHash('sha256'), size: 0 };
-  const blob: Count = { hash: createHash('sha256'), size: 0 };
+  let size = 0;
   const { type, level } = compression;
   const bytes =
-    type === 'estargz' ? annotated(source, level, { tar, onProgress }) : compress(counted(source, tar, onProgress), { type, level });
+    type === 'estargz' ? annotated(source, level, { tar, onProgress }) : compress(counted(source, tar, onProgress), { type, level }, spent);
   const iterator = bytes[Symbol.asyncIterator]();
   let annotations: PackedLayer['annotations'];
   try {
@@ -63,16 +66,15 @@ export async function packArchive(
         annotations = next.value;
         break;
       }
-      if (type !== 'uncompressed') blob.hash.update(next.value);
-      blob.size += next.value.length;
+      size += next.value.length;
       await sink.write(next.value);
+      if (type === 'uncompressed') spent?.(next.value);
     }
   } finally {
     await iterator.return?.();
   }
   const diffId: Digest = `sha256:${tar.hash.digest('hex')}`;
-  const digest: Digest = type === 'uncompressed' ? diffId : `sha256:${blob.hash.digest('hex')}`;
-  return { diffId, digest, size: blob.size, mediaType: LAYER_TYPES[type], annotations, tarSize: tar.size };
+  return { diffId, size, mediaType: LAYER_TYPES[type], annotations, tarSize: tar.size };
 }
 
 interface Count {

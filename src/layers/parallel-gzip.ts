@@ -3,36 +3,47 @@
  * it as dictionary and ends on a byte boundary (Z_SYNC_FLUSH), so that the blocks in order are one gzip member (RFC 1951,
  * RFC 1952). The bytes depend on input and level alone, not on the number of threads.
  */
-import { constants, crc32, deflateRaw, type ZlibOptions } from 'node:zlib';
+import { constants, crc32 } from 'node:zlib';
+import { deflate } from './deflate.ts';
+import { isDense } from './dense-block.ts';
 import { gzipHeader, gzipTrailer } from './gzip-member.ts';
 import { inBlocks, inOrder } from './in-order.ts';
 
 const BLOCK_BYTES = 1 << 20;
 const DICTIONARY_BYTES = 1 << 15;
 
-/** `level` is zlib's, 0 to 9. Input chunks must not be changed afterwards. */
-export async function* parallelGzip(source: AsyncIterable<Buffer>, level: number): AsyncGenerator<Buffer, void, undefined> {
+/** `level` is zlib's, 0 to 9. Input chunks must not be changed before they are `spent`; of that only chunks of 1 MiB are told, in their order. */
+export async function* parallelGzip(
+  source: AsyncIterable<Buffer>,
+  level: number,
+  spent?: (chunk: Buffer) => void,
+): AsyncGenerator<Buffer, void, undefined> {
   yield gzipHeader(level);
   let checksum = 0;
   let size = 0;
   let before: Buffer | undefined;
-  yield* inOrder(inBlocks(source, BLOCK_BYTES), ({ block, isLast }) => {
+  const done = inOrder(inBlocks(source, BLOCK_BYTES), async ({ block, isLast }) => {
     checksum = crc32(block, checksum);
     size += block.length;
-    const compressed = compress(block, { level, isLast, before });
+    const dictionary = before;
     before = block;
-    return compressed;
+    return { compressed: await compress(block, { level, isLast, dictionary }), dictionary };
   });
+  for await (const { compressed, dictionary } of done) {
+    // What it was compressed to has come out already.
+    if (dictionary !== undefined) spent?.(dictionary);
+    yield compressed;
+  }
+  if (before !== undefined) spent?.(before);
   yield gzipTrailer(checksum, size);
 }
 
-function compress(block: Buffer, how: { level: number; isLast: boolean; before: Buffer | undefined }): Promise<Buffer> {
-  const options: ZlibOptions = {
-    level: how.level,
-    finishFlush: how.isLast ? constants.Z_FINISH : constants.Z_SYNC_FLUSH,
-    ...(how.before === undefined ? {} : { dictionary: how.before.subarray(-DICTIONARY_BYTES) }),
-  };
-  return new Promise((resolve, reject) => {
-    deflateRaw(block, options, (error, result) => (error === null ? resolve(result) : reject(error)));
+/** What would not get smaller is stored (level 0). */
+async function compress(block: Buffer, how: { level: number; isLast: boolean; dictionary: Buffer | undefined }): Promise<Buffer> {
+  const { isLast, dictionary } = how;
+  return await deflate(block, {
+    level: how.level > 0 && (await isDense(block)) ? 0 : how.level,
+    finishFlush: isLast ? constants.Z_FINISH : constants.Z_SYNC_FLUSH,
+    ...(dictionary === undefined ? {} : { dictionary: dictionary.subarray(-DICTIONARY_BYTES) }),
   });
 }

@@ -1,18 +1,20 @@
 /** Extended header records, `length key=value\n` (POSIX.1-2017 pax, "pax Extended Header"). Values are raw bytes. */
 import { TsbuildError } from '../errors.ts';
 
-/** Keys are byte strings, in the order they were set. */
+/** As read. Keys are byte strings, in the order they were set. */
 export type PaxRecords = Map<string, Buffer>;
 
 const LENGTH_DIGITS_MAX = 8;
 /** A NUL here would end the name early in one reader and not in another. */
 const KEYS_OF_NAMES = new Set(['path', 'linkpath', 'uname', 'gname']);
 
-/** The records sorted by key, as Go's archive/tar writes them. */
-export function encodePaxRecords(records: PaxRecords): Buffer {
-  const parts: Buffer[] = [];
-  for (const key of [...records.keys()].sort()) parts.push(...encodeRecord(key, records.get(key) ?? Buffer.alloc(0)));
-  return Buffer.concat(parts);
+/** The records, whose values are byte strings, sorted by key as Go's archive/tar writes them: a byte string itself. */
+export function encodePaxRecords(records: ReadonlyMap<string, string>): string {
+  if (records.size === 1) for (const [key, value] of records) return encodeRecord(key, value);
+  return [...records.keys()]
+    .sort()
+    .map((key) => encodeRecord(key, records.get(key) ?? ''))
+    .join('');
 }
 
 /** Reads a whole extended header; of a key that comes twice the last counts. Throws LAYER_INVALID. */
@@ -22,7 +24,7 @@ export function decodePaxRecords(bytes: Buffer): PaxRecords {
   return records;
 }
 
-function encodeRecord(key: string, value: Buffer): Buffer[] {
+function encodeRecord(key: string, value: string): string {
   if (key.includes('=') || key.includes('\0') || key.includes('\n')) {
     throw new TsbuildError(
       'LAYER_INVALID',
@@ -32,7 +34,7 @@ function encodeRecord(key: string, value: Buffer): Buffer[] {
   const rest = key.length + value.length + 3; // the blank, `=` and the newline
   let length = rest + String(rest).length;
   if (rest + String(length).length !== length) length = rest + String(length).length;
-  return [Buffer.from(`${length} ${key}=`, 'latin1'), value, Buffer.from('\n')];
+  return `${length} ${key}=${value}\n`;
 }
 
 function decodeRecord(bytes: Buffer, start: number, into: PaxRecords): number {

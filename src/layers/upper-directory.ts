@@ -11,9 +11,10 @@ import { openAt } from '../sys/open.ts';
 import { isOpaqueAt, isWhiteout, setOpaqueAt } from '../sys/overlay-marks.ts';
 import { removeTree } from '../sys/remove-tree.ts';
 import { listDirectory, readLinkAt, type Stat, statAt } from '../sys/stat.ts';
-import { removeXattrAt, setXattrAt } from '../sys/xattr.ts';
+import { removeXattrAt } from '../sys/xattr.ts';
 import { type ByteString, display, join } from '../tree/byte-string.ts';
 import type { FileNode, FileTree, Xattrs } from '../tree/file-tree.ts';
+import type { LostXattrs } from './lost-xattrs.ts';
 
 /** A directory on the way, open until the walk goes elsewhere. `merged` says whether the lower tree shows in it. */
 export interface UpperPlace {
@@ -40,10 +41,15 @@ export class UpperDirectory implements Disposable {
   private readonly steps: UpperPlace[];
   /** What each directory's time must be, by path. */
   private readonly times = new Map<ByteString, bigint>();
+  /** Whether something had to make way for a new entry. */
+  hasCleared = false;
+
+  private readonly lost: LostXattrs;
 
   /** `upperFd` stays the caller's. */
-  constructor(upperFd: number, lower: FileTree | undefined) {
+  constructor(upperFd: number, lower: FileTree | undefined, lost: LostXattrs) {
     this.lower = lower;
+    this.lost = lost;
     const stat = statAt(upperFd, ROOT);
     if (stat?.type !== 'directory') throw new Error('An upper directory is a directory');
     this.steps = [{ fd: upperFd, name: ROOT, path: ROOT, merged: lower !== undefined }];
@@ -105,6 +111,7 @@ export class UpperDirectory implements Disposable {
   /** Makes way for a new entry. Says whether a directory in its place must hide the lower one: where this layer had it gone. */
   clear(place: UpperPlace, name: ByteString, stat: Stat | undefined): 'hides' | 'merges' {
     if (stat === undefined) return 'merges';
+    this.hasCleared = true;
     removeTree(place.fd, name);
     if (stat.type === 'directory') {
       const path = join(place.path, name);
@@ -120,9 +127,10 @@ export class UpperDirectory implements Disposable {
   }
 
   /** Sets a directory's metadata; '' is the place itself. Its time is set again whenever the walk leaves it. */
-  describeDirectory(place: UpperPlace, name: ByteString, entry: { node: FileNode; xattrs: Xattrs }): void {
-    setMetadata(place.fd, name, entry);
-    this.times.set(name === '' ? place.path : join(place.path, name), entry.node.mtimeNs);
+  describeDirectory(place: UpperPlace, name: ByteString, { node, xattrs }: { node: FileNode; xattrs: Xattrs }): void {
+    const path = name === '' ? place.path : join(place.path, name);
+    setMetadata(place.fd, name, { path, node, xattrs }, this.lost);
+    this.times.set(path, node.mtimeNs);
   }
 
   /** Brings a file of the lower tree, which is no directory, into the upper directory with all its metadata. */
@@ -131,7 +139,7 @@ export class UpperDirectory implements Disposable {
     const xattrs = this.lower?.xattrs(path) ?? NO_XATTRS;
     makeEntry(place.fd, name, node);
     if (node.type === 'file') this.copyContent(place.fd, name, { path, size: node.size });
-    setMetadata(place.fd, name, { node, xattrs });
+    setMetadata(place.fd, name, { path, node, xattrs }, this.lost);
   }
 
   [Symbol.dispose](): void {
@@ -231,26 +239,46 @@ export function makeEntry(dir: number, name: ByteString, node: FileNode): void {
   }
 }
 
+/** What a name is to be; `path` for what is told of it. */
+interface Described {
+  readonly path: ByteString;
+  readonly node: FileNode;
+  readonly xattrs: Xattrs;
+}
+
 /** In this order: a new owner clears setuid and capabilities, and every change sets the time (chown(2), capabilities(7)). */
-export function setMetadata(dir: number, name: ByteString, entry: { node: FileNode; xattrs: Xattrs }): void {
-  const { node, xattrs } = entry;
+export function setMetadata(dir: number, name: ByteString, entry: Described, lost: LostXattrs): void {
+  const { node } = entry;
   setOwnerAt(dir, name, node.uid, node.gid);
   if (node.type !== 'symlink') setModeAt(dir, name, node.mode);
-  // The kernel has `user.*` on files and directories only (xattr(7)); an archive may say otherwise.
-  const hasUserXattrs = node.type === 'file' || node.type === 'directory';
-  for (const [key, value] of xattrs) if (hasUserXattrs || !key.startsWith('user.')) setXattrAt(dir, name, key, value);
+  lost.set(dir, name, entry);
   setTimesAt(dir, name, node.mtimeNs);
 }
 
-/** The same for a file just made: what the kernel gave it as it must be is not set again. */
-export function setMetadataOfNew(fd: number, entry: { node: FileNode; xattrs: Xattrs }): void {
+/** The same for a file just made, and what it is then: what the kernel gave it as it must be is not set again. */
+export function setMetadataOfNew(fd: number, entry: Described, lost: LostXattrs): Stat {
   const { node, xattrs } = entry;
-  const stat = statAt(fd, ROOT);
-  const isOwned = stat?.uid === node.uid && stat.gid === node.gid;
-  if (!isOwned) setOwnerAt(fd, ROOT, node.uid, node.gid);
-  if (!isOwned || stat.mode !== node.mode) setModeAt(fd, ROOT, node.mode);
-  for (const [key, value] of xattrs) setXattrAt(fd, ROOT, key, value);
+  if (xattrs.size > 0) {
+    setMetadata(fd, ROOT, entry, lost);
+    return statOpen(fd);
+  }
+  const isForeign = node.uid !== 0 || node.gid !== 0;
+  if (isForeign) setOwnerAt(fd, ROOT, node.uid, node.gid);
+  if (isForeign || node.mode > 0o777) setModeAt(fd, ROOT, node.mode);
   setTimesAt(fd, ROOT, node.mtimeNs);
+  const made = statOpen(fd);
+  // The directory may give its files a group; the umask and a default ACL take from their mode.
+  const isOwned = isForeign || (made.uid === 0 && made.gid === 0);
+  if (isOwned && made.mode === node.mode) return made;
+  if (!isOwned) setOwnerAt(fd, ROOT, 0, 0);
+  setModeAt(fd, ROOT, node.mode);
+  return statOpen(fd);
+}
+
+function statOpen(fd: number): Stat {
+  const stat = statAt(fd, ROOT);
+  if (stat === undefined) throw new Error('An open file has facts');
+  return stat;
 }
 
 /**

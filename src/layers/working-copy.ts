@@ -13,6 +13,7 @@ import type { Change } from '../tree/change.ts';
 import type { FileNode, FileTree } from '../tree/file-tree.ts';
 import { wholeTree } from '../tree/whole-tree.ts';
 import { applyChanges } from './apply-changes.ts';
+import type { LossTelling } from './lost-xattrs.ts';
 import { isSameContent } from './same-content.ts';
 import { isSameNode, isSameXattrs } from './same-node.ts';
 
@@ -36,6 +37,7 @@ interface Mark {
 export interface CopyOptions {
   readonly writing: WorkingCopy['writing'];
   readonly signal: AbortSignal;
+  readonly losses: LossTelling;
 }
 
 const ROOT = '' as ByteString;
@@ -46,8 +48,8 @@ const TICK_MS = 1;
 const TICKS_MAX = 1000;
 
 /** Copies `tree` into the empty directory `fd`, sharing content where the file system can. */
-export async function makeWorkingCopy(tree: FileTree, fd: number, { writing, signal }: CopyOptions): Promise<WorkingCopy> {
-  await applyChanges(wholeTree(tree), fd, { signal });
+export async function makeWorkingCopy(tree: FileTree, fd: number, { writing, signal, losses }: CopyOptions): Promise<WorkingCopy> {
+  await applyChanges(wholeTree(tree), fd, { signal, losses });
   const marks = new Map<ByteString, Mark>();
   let latest = 0n;
   for (const { dir, name, path, stat } of walk(fd, ROOT)) {

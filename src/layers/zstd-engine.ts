@@ -1,6 +1,6 @@
 /** zstd as this process can have it: Node's own (22.15), else the machine's libzstd. */
 import type { Transform } from 'node:stream';
-import * as zlib from 'node:zlib';
+import zlib from 'node:zlib';
 import { TsbuildError } from '../errors.ts';
 import { openZstdLibrary, type ZstdLibrary } from '../sys/zstd-library.ts';
 import { ZstdTransform } from './zstd-transform.ts';

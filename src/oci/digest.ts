@@ -6,13 +6,13 @@ export type Digest = `sha256:${string}`;
 
 const SHA256 = /^sha256:[a-f0-9]{64}$/;
 
-export function isDigest(text: string): text is Digest {
-  return SHA256.test(text);
+export function isDigest(text: unknown): text is Digest {
+  return typeof text === 'string' && SHA256.test(text);
 }
 
 /** Throws IMAGE_INVALID unless `text` is a sha256 digest; call it before a foreign digest becomes part of a path or URL. */
 export function parseDigest(text: unknown): Digest {
-  if (typeof text === 'string' && isDigest(text)) return text;
+  if (isDigest(text)) return text;
   throw new TsbuildError(
     'IMAGE_INVALID',
     `Cannot use ${JSON.stringify(text)?.slice(0, 100)} as a digest: not sha256:<64 lower-case hex digits>`,

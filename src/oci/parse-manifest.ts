@@ -12,11 +12,12 @@ export type ManifestDocument =
 
 /** Largest manifest or index read: as much as registries must take (distribution-spec "Pushing Manifests"). */
 export const MANIFEST_BYTES_MAX = 4 << 20;
-/** Most descriptors in one document: each is a request to somebody. */
-const DESCRIPTORS_MAX = 1000;
+/** Most descriptors in one document, each of which is a request to somebody: as many as a Dockerfile of 10,000 steps makes, with room. */
+const DESCRIPTORS_MAX = 16_384;
 
 /** RFC 6838 4.2. */
 const MEDIA_TYPE_GRAMMAR = /^[a-zA-Z0-9][a-zA-Z0-9!#$&^_.+-]{0,126}\/[a-zA-Z0-9][a-zA-Z0-9!#$&^_.+-]{0,126}$/;
+export const IS_SCHEMA_1 = 'it is a Docker schema 1 manifest, which tsbuild does not read';
 const KNOWN = ['schemaVersion', 'mediaType', 'config', 'layers', 'manifests', 'annotations', 'fsLayers', 'artifactType', 'subject'];
 const DESCRIPTOR = ['mediaType', 'digest', 'size', 'platform', 'annotations', 'urls', 'data', 'artifactType'];
 
@@ -41,7 +42,7 @@ export function isIndexType(mediaType: string): boolean {
 export function parseManifestDocument(bytes: Uint8Array, mediaType: string | undefined, subject: string): ManifestDocument {
   if (bytes.length > MANIFEST_BYTES_MAX) invalid(subject, `it is larger than ${MANIFEST_BYTES_MAX} bytes`);
   const fields = fieldsOf(parseStrictJson(bytes, subject), subject, KNOWN);
-  if (fields.object.schemaVersion === 1) invalid(subject, 'it is a Docker schema 1 manifest, which tsbuild does not read');
+  if (fields.object.schemaVersion === 1) invalid(subject, IS_SCHEMA_1);
   if (fields.object.schemaVersion !== 2) invalid(subject, 'its schemaVersion is not 2');
   const inside = stringField(fields, 'mediaType') ?? mediaType;
   if (inside === undefined) return invalid(subject, 'nothing says its mediaType');

@@ -52,7 +52,7 @@ export function withBody(fields: Fields, body: Buffer): Buffer {
 }
 
 export function pax(records: Readonly<Record<string, string>>, type = 'x'): Buffer {
-  return withBody({ type }, encodePaxRecords(new Map(Object.entries(records).map(([key, value]) => [key, Buffer.from(value, 'latin1')]))));
+  return withBody({ type }, Buffer.from(encodePaxRecords(new Map(Object.entries(records))), 'latin1'));
 }
 
 /** Entries as honest as the fields let them be. */

@@ -110,7 +110,7 @@ export async function tarOf(changes: Changeset): Promise<Buffer> {
 
 /** What the active snapshot changes, as an archive. */
 export async function tarOfActive(snapshots: Snapshotter, active: ReturnType<Snapshotter['prepare']>): Promise<Buffer> {
-  using lower = snapshots.tree(active.parents.at(-1)?.name);
+  using lower = snapshots.tree(active.parent?.name);
   return await tarOf(overlayDiff(active.upperFd, lower));
 }
 

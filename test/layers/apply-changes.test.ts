@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { closeSync, constants, openSync, truncateSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, openSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import type { BuildEvent } from '../../src/events.ts';
 import { applyChanges } from '../../src/layers/apply-changes.ts';
 import { openMergedTree } from '../../src/snapshots/merged-tree.ts';
 import type { Snapshotter } from '../../src/snapshots/snapshotter.ts';
@@ -219,7 +220,7 @@ test('applyChanges() copies exactly as many bytes as the node says, of small fil
   }
 });
 
-test('applyChanges() keeps holes', async () => {
+test('X35 applyChanges() keeps holes', async () => {
   const upper = temporaryDirectory();
   const source = join(temporaryDirectory(), 'sparse');
   writeFileSync(source, 'x');
@@ -238,3 +239,56 @@ test('applyChanges() keeps holes', async () => {
   assert.equal(bytes, size);
   assert.ok((blocks ?? 0) * 512 < 1 << 20, `${blocks} blocks`);
 });
+
+const NOTE = Buffer.from('hello');
+
+function noted(change: AddChange, key = 'user.note', value = NOTE): AddChange {
+  return { ...change, xattrs: new Map([...change.xattrs, [key, value]]) };
+}
+
+/** What is told of `changes` in a directory. */
+async function lossesOf(changes: readonly Change[], directory = temporaryDirectory()): Promise<string[]> {
+  const told: BuildEvent[] = [];
+  const fd = openSync(directory, constants.O_RDONLY);
+  try {
+    await applyChanges(changes, fd, { losses: { emit: (event) => void told.push(event), of: 'layer x' } });
+  } finally {
+    closeSync(fd);
+  }
+  return told.map((event) => (event.kind === 'warning' ? event.message : assert.fail(event.kind)));
+}
+
+const LINKS = Array.from({ length: 7 }, (_, at) => noted(symlink(`d/link-${at}`, 'f')));
+
+test('X37 applyChanges() tells once, by the first files and how many, of attributes that Linux has on no such file', async () => {
+  const pipe: AddChange = { kind: 'add', path: b('pipe'), node: { ...NODE, type: 'fifo' }, xattrs: new Map() };
+  const upper = temporaryDirectory();
+  const told = await lossesOf([noted(file('f')), noted(directory('d')), ...LINKS, noted(pipe)], upper);
+  const shown = LINKS.slice(0, 5).map(({ path }) => `/${path} (user.note: EPERM)`);
+  assert.deepEqual(told, [`Left out attributes that 8 files of layer x cannot have here: ${shown.join(', ')} and 3 more`]);
+  for (const name of ['f', 'd']) assert.equal(attribute(join(upper, name)), 'hello');
+  assert.deepEqual(await lossesOf([noted(file('f')), noted(directory('d')), symlink('l', 'f')]), []);
+});
+
+test('X37 applyChanges() fails at the first such attribute where nobody hears of it', async () => {
+  await assert.rejects(applied([], LINKS), { code: 'ERR_TSBUILD_SYSCALL_FAILED', errno: 'EPERM' });
+});
+
+test('X37 applyChanges() tells of attributes that the file system has no room for, and keeps the file', async () => {
+  const upper = temporaryDirectory();
+  const told = await lossesOf([noted(file('f'), 'user.large', Buffer.alloc(60_000, 1)), noted(file('g'))], upper);
+  const holds = execFileSync('getfattr', ['-d', '--absolute-names', join(upper, 'f')], { encoding: 'utf8' }).includes('user.large');
+  assert.deepEqual(told, holds ? [] : ['Left out attributes that 1 file of layer x cannot have here: /f (user.large: ENOSPC)']);
+  assert.equal(readFileSync(join(upper, 'f'), 'utf8'), 'f');
+  assert.equal(attribute(join(upper, 'g')), 'hello');
+});
+
+test('X37 applyChanges() gives a file what the description of its second name has', async () => {
+  const upper = temporaryDirectory();
+  assert.deepEqual(await lossesOf([file('f'), noted({ ...hardLink('g', 'f'), node: file('f').node })], upper), []);
+  assert.equal(attribute(join(upper, 'f')), 'hello');
+});
+
+function attribute(path: string): string {
+  return execFileSync('getfattr', ['--only-values', '--absolute-names', '-n', 'user.note', path], { encoding: 'utf8' });
+}

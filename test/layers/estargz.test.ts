@@ -8,7 +8,6 @@ import { test } from 'node:test';
 import { compressionOf } from '../../src/layers/compress.ts';
 import { packArchive, packLayer } from '../../src/layers/pack-layer.ts';
 import { readLayer } from '../../src/layers/read-layer.ts';
-import { digestOf } from '../../src/oci/digest.ts';
 import type { AddChange, Change } from '../../src/tree/change.ts';
 import { b, pieces, temporaryDirectory } from './_overlay.ts';
 
@@ -66,7 +65,7 @@ async function pack(changes: readonly Change[]): Promise<{ packed: Awaited<Retur
   const chunks: Buffer[] = [];
   const packed = await packLayer(changes, { write: (chunk) => void chunks.push(chunk) }, { compression: ESTARGZ });
   const blob = Buffer.concat(chunks);
-  assert.deepEqual([packed.digest, packed.size], [digestOf(blob), blob.length]);
+  assert.equal(packed.size, blob.length);
   return { packed, blob };
 }
 
@@ -107,8 +106,9 @@ test('packLayer() writes an eStargz whose footer, index and pieces a reader of i
 test('packArchive() makes of an eStargz the same eStargz again, and readLayer() finds the changes in it', async () => {
   const { packed, blob } = await pack(CHANGES);
   const tar = execFileSync('gzip', ['-dc'], { input: blob, maxBuffer: 1 << 26 });
-  const again = await packArchive(pieces(tar, 70_001), { write() {} }, { compression: ESTARGZ });
-  assert.equal(again.digest, packed.digest);
+  const again: Buffer[] = [];
+  await packArchive(pieces(tar, 70_001), { write: (chunk) => void again.push(chunk) }, { compression: ESTARGZ });
+  assert.ok(Buffer.concat(again).equals(blob));
   const paths: string[] = [];
   let diffId: string | undefined;
   for await (const change of readLayer(pieces(blob, 9999), { onDiffId: (found) => (diffId = found) })) paths.push(change.path);

@@ -94,10 +94,10 @@ test('parseManifestDocument() believes a document where nothing else names its t
   assert.throws(() => unnamed({ schemaVersion: 1, fsLayers: [] }), /Docker schema 1/);
 });
 
-test('parseManifestDocument() takes a thousand descriptors and no more', () => {
+test('parseManifestDocument() takes so many descriptors and no more', () => {
   const many = (length: number) => parse({ ...manifest, layers: Array.from({ length }, () => layer) });
-  assert.equal(many(1000).kind, 'manifest');
-  assert.throws(() => many(1001), isInvalid);
+  assert.equal(many(16_384).kind, 'manifest');
+  assert.throws(() => many(16_385), isInvalid);
 });
 
 test('parseManifestDocument() throws nothing but IMAGE_INVALID, and a key __proto__ changes nothing', () => {

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { mkdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -86,6 +85,10 @@ test('writeLayerTar() refuses a file that shrank, grew, or has the name of a whi
   assert.equal((await tarOf([change(4)])).length, 2048);
   await assert.rejects(tarOf([change(5)]), { code: 'ERR_TSBUILD_CONTEXT_CHANGED' });
   await assert.rejects(tarOf([change(3)]), { code: 'ERR_TSBUILD_CONTEXT_CHANGED' });
+  // Where the archive has no zeros behind it, and where it has.
+  writeFileSync(join(directory, 'f'), Buffer.alloc(513));
+  assert.equal((await tarOf([change(513)])).length, 2560);
+  await assert.rejects(tarOf([change(512)]), { code: 'ERR_TSBUILD_CONTEXT_CHANGED' });
   await assert.rejects(tarOf([{ ...file('f', 'ab'), node: { ...FILE, size: 3 } }]), { code: 'ERR_TSBUILD_CONTEXT_CHANGED' });
   await assert.rejects(tarOf([file('d/.wh.x', '')]), { code: 'ERR_TSBUILD_LAYER_INVALID' });
   const badName: AddChange = { ...file('f', ''), xattrs: new Map([['user.a=b', Buffer.from('c')]]) };
@@ -239,7 +242,7 @@ test('umoci unpacks an OCI layout with packLayer() layers to the live tree', asy
       { compression: GZIP },
     );
     const blob = put(Buffer.concat(chunks));
-    assert.deepEqual(blob, { digest: packed.digest, size: packed.size });
+    assert.equal(blob.size, packed.size);
     assert.equal(digestOf(gunzipSync(Buffer.concat(chunks))), packed.diffId);
     layers.push({ mediaType: packed.mediaType, ...blob });
     diffIds.push(packed.diffId);
@@ -314,6 +317,7 @@ test('compressionOf() knows the levels of each type', () => {
 test('packLayer() gives the same bytes with 1, 2 and 4 threads, and on one core', () => {
   const compiled = (name: string) => new URL(`../../src/layers/${name}.js`, import.meta.url).pathname;
   const script = `
+    import { createHash } from 'node:crypto';
     import { COMPRESSIONS, compressionOf } from '${compiled('compress')}';
     import { packLayer } from '${compiled('pack-layer')}';
     const node = { type: 'file', mode: 0o644, uid: 0, gid: 0, mtimeNs: 0n, ctimeNs: 0n };
@@ -322,8 +326,9 @@ test('packLayer() gives the same bytes with 1, 2 and 4 threads, and on one core'
       return { kind: 'add', path: 'f' + i, node: { ...node, size: bytes.length }, xattrs: new Map(), content: { kind: 'bytes', bytes } };
     });
     for (const type of COMPRESSIONS) {
-      const { digest, diffId } = await packLayer(changes, { write() {} }, { compression: compressionOf(type) });
-      console.log(type, digest, diffId);
+      const hash = createHash('sha256');
+      const { diffId } = await packLayer(changes, { write: (chunk) => void hash.update(chunk) }, { compression: compressionOf(type) });
+      console.log(type, hash.digest('hex'), diffId);
     }`;
   const run = (threads: string, before: readonly string[] = []) => {
     const [command = '', ...args] = [...before, process.execPath, '--input-type=module', '-e', script];
@@ -345,12 +350,11 @@ test('packLayer() packs 1 GiB in flat memory', async () => {
     node: { ...FILE, size: 2 ** 30 },
     content: { kind: 'file', open: () => openSync(path, 'r') },
   };
-  const hash = createHash('sha256');
   const before = process.memoryUsage().rss;
   let peak = before;
   const packed = await packLayer(
     [change],
-    { write: (chunk) => void hash.update(chunk) },
+    { write() {} },
     {
       compression: { type: 'gzip', level: 1 },
       onProgress: () => {
@@ -359,6 +363,5 @@ test('packLayer() packs 1 GiB in flat memory', async () => {
     },
   );
   assert.equal(packed.tarSize, 2 ** 30 + 512 + 1024);
-  assert.equal(packed.digest, `sha256:${hash.digest('hex')}`);
   assert.ok(peak - before < 200 * 2 ** 20, `${Math.round((peak - before) / 2 ** 20)} MiB more at the peak`);
 });

@@ -1,15 +1,22 @@
 /** Blobs by digest, in files `blobs/sha256/HEX`. What is read is verified; what does not match is never handed on as if it did. */
 import { createHash } from 'node:crypto';
-import { constants, fstatSync, openSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { TsbuildError } from '../errors.ts';
 import { type Digest, digestOf, hexOf } from '../oci/digest.ts';
+import { markUsed } from '../sys/use-mark.ts';
 import { syncDirectory } from './durable-files.ts';
 import { isCode } from './error-code.ts';
-import { type Ingest, openIngest } from './ingest.ts';
-import type { ScratchDirectory } from './scratch-directory.ts';
 
+import { type Ingest, type IngestOptions, openIngest } from './ingest.ts';
+import type { Pin } from './leases.ts';
+
+import type { ScratchDirectory } from './scratch-directory.ts';
+import { type BlobHealth, openVerifiedBlobs } from './verified-blobs.ts';
+
+/** What is asked for, or put, is pinned (leases.ts). */
 export interface ContentStore {
   has(digest: Digest): boolean;
   /** Bytes on disk; undefined where the blob is not there. */
@@ -19,6 +26,8 @@ export interface ContentStore {
   read(digest: Digest, options?: { readonly maxBytes?: number }): Promise<Buffer>;
   /** The blob in chunks. The digest is checked at the end: DIGEST_MISMATCH comes instead of the end. */
   stream(digest: Digest): AsyncIterable<Buffer>;
+  /** Whether its bytes are its digest's: hashed once after each start of the machine, and again when stat says that the file changed. */
+  health(digest: Digest): Promise<BlobHealth>;
   ingest(options?: { readonly size?: number }): Promise<Ingest>;
   put(bytes: Buffer): Promise<{ digest: Digest; size: number }>;
   remove(digest: Digest): void;
@@ -31,47 +40,70 @@ export interface ContentStore {
 
 const READ = constants.O_RDONLY | constants.O_NOFOLLOW;
 const READ_BYTES_MAX = 64 << 20;
+/** Milliseconds for which reading may keep everything else waiting. */
+const TURN_MS = 10;
 const CHUNK_BYTES = 512 << 10;
 const HEX = /^[a-f0-9]{64}$/;
 
-export function openContentStore(root: string, scratch: ScratchDirectory): ContentStore {
+/** `pin` undefined: for those who look at all that is there, and use nothing. */
+export function openContentStore(root: string, scratch: ScratchDirectory, thread: IngestOptions['thread'], pin?: Pin): ContentStore {
   const directory = join(root, 'blobs', 'sha256');
   const path = (digest: Digest): string => join(directory, hexOf(digest));
-  const size = (digest: Digest): number | undefined => statSync(path(digest), { throwIfNoEntry: false })?.size;
+  const pinned = (digest: Digest): string => {
+    pin?.('blob', digest);
+    return path(digest);
+  };
+  const size = (digest: Digest): number | undefined => {
+    const file = pinned(digest);
+    const stat = statSync(file, { throwIfNoEntry: false });
+    if (stat !== undefined && pin !== undefined) markUsed(file, stat);
+    return stat?.size;
+  };
+  const verified = openVerifiedBlobs(root, path);
   const ingest = (options: { readonly size?: number } = {}): Promise<Ingest> =>
-    openIngest({ scratch, pathOf: path, directory: root, size: options.size });
+    openIngest({ ...{ scratch, thread, pathOf: pinned }, directory: root, size: options.size, onCommit: verified.note });
   /** Puts under way: a second writer of the same bytes waits for the first. */
   const puts = new Map<Digest, Promise<void>>();
+  let turnAt = performance.now();
 
   return {
     path,
     size,
     ingest,
     has: (digest) => size(digest) !== undefined,
-    read: (digest, options = {}) => readVerified(path(digest), digest, options.maxBytes ?? READ_BYTES_MAX),
-    stream: (digest) => streamVerified(path(digest), digest),
+    async read(digest, options = {}) {
+      // Whoever reads one document after the other lets timers and signals in now and then.
+      if (performance.now() - turnAt > TURN_MS) {
+        await nextTurn();
+        turnAt = performance.now();
+      }
+      return readVerified(pinned(digest), digest, options.maxBytes ?? READ_BYTES_MAX);
+    },
+    stream: (digest) => streamVerified(pinned(digest), digest),
+    health: (digest) => verified.check(digest, () => hashBlob(path(digest), digest)),
     async put(bytes) {
       const digest = digestOf(bytes);
       let running = puts.get(digest);
       if (running === undefined) {
-        running = putBytes({ digest, bytes, path: path(digest) }, ingest).finally(() => puts.delete(digest));
+        running = putBytes({ digest, bytes, path: pinned(digest) }, ingest).finally(() => puts.delete(digest));
         puts.set(digest, running);
       }
       await running;
       return { digest, size: bytes.length };
     },
-    remove: (digest) => rmSync(path(digest), { force: true }),
+    remove(digest) {
+      rmSync(path(digest), { force: true });
+      verified.forget(digest);
+    },
     list: () =>
       readdirSync(directory)
         .filter((name) => HEX.test(name))
         .sort()
         .map((name): Digest => `sha256:${name}`),
     open(digest) {
-      try {
-        return openSync(path(digest), READ);
-      } catch (error) {
-        throw isCode(error, 'ENOENT') ? missing(digest, error) : error;
-      }
+      const fd = openIfThere(pinned(digest));
+      if (fd === undefined) throw missing(digest);
+      return fd;
     },
     sync: () => syncDirectory(directory),
   };
@@ -82,27 +114,39 @@ async function putBytes(
   blob: { readonly digest: Digest; readonly bytes: Buffer; readonly path: string },
   ingest: (options: { readonly size: number }) => Promise<Ingest>,
 ): Promise<void> {
-  if (await holds(blob.path, blob.bytes)) return;
+  if (holds(blob.path, blob.bytes)) return;
   await using writer = await ingest({ size: blob.bytes.length });
   await writer.write(blob.bytes);
   await writer.commit({ digest: blob.digest });
 }
 
-async function holds(path: string, bytes: Buffer): Promise<boolean> {
+function holds(path: string, bytes: Buffer): boolean {
   if (statSync(path, { throwIfNoEntry: false })?.size !== bytes.length) return false;
-  await using handle = await openIfThere(path);
-  return handle !== undefined && (await handle.handle.readFile()).equals(bytes);
+  const fd = openIfThere(path);
+  return fd !== undefined && readAndClose(fd).equals(bytes);
 }
 
-async function readVerified(path: string, digest: Digest, maxBytes: number): Promise<Buffer> {
-  await using file = await openBlob(path, digest);
-  const { size } = await file.handle.stat();
-  if (size > maxBytes)
+/** At once: a document is read in less time than it takes to tell a thread of libuv's pool. */
+function readVerified(path: string, digest: Digest, maxBytes: number): Buffer {
+  const fd = openIfThere(path);
+  if (fd === undefined) throw missing(digest);
+  const { size, ino } = fstatSync(fd);
+  if (size > maxBytes) {
+    closeSync(fd);
     throw new TsbuildError('IMAGE_INVALID', `Cannot read blob ${digest}: ${size} bytes, at most ${maxBytes} are accepted`);
-  const bytes = await file.handle.readFile();
+  }
+  const bytes = readAndClose(fd);
   const found = digestOf(bytes);
-  if (found !== digest) throw rotten(file.handle, path, { digest, found });
+  if (found !== digest) throw rotten(path, ino, { digest, found });
   return bytes;
+}
+
+function readAndClose(fd: number): Buffer {
+  try {
+    return readFileSync(fd);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 async function* streamVerified(path: string, digest: Digest): AsyncGenerator<Buffer> {
@@ -121,7 +165,11 @@ async function* streamVerified(path: string, digest: Digest): AsyncGenerator<Buf
     await next.catch(() => undefined);
   }
   const found: Digest = `sha256:${hash.digest('hex')}`;
-  if (found !== digest) throw rotten(file.handle, path, { digest, found });
+  if (found !== digest) throw rotten(path, (await file.handle.stat()).ino, { digest, found });
+}
+
+async function hashBlob(path: string, digest: Digest): Promise<void> {
+  for await (const _chunk of streamVerified(path, digest));
 }
 
 async function readChunk(handle: FileHandle): Promise<Buffer> {
@@ -130,25 +178,29 @@ async function readChunk(handle: FileHandle): Promise<Buffer> {
 }
 
 /** Takes the blob out of the store, so that the next pull or build writes it anew, unless somebody has done so meanwhile. */
-function rotten(handle: FileHandle, path: string, { digest, found }: { digest: Digest; found: Digest }): TsbuildError {
-  if (statSync(path, { throwIfNoEntry: false })?.ino === fstatSync(handle.fd).ino) rmSync(path, { force: true });
+function rotten(path: string, ino: number, { digest, found }: { digest: Digest; found: Digest }): TsbuildError {
+  if (statSync(path, { throwIfNoEntry: false })?.ino === ino) rmSync(path, { force: true });
   return new TsbuildError('DIGEST_MISMATCH', `Cannot use blob ${digest} of the store: its bytes are those of ${found}`, {
     hint: 'The disk changed it; the blob was removed. Pull or build the image again.',
   });
-}
-
-async function openBlob(path: string, digest: Digest): Promise<OpenFile> {
-  return (await openIfThere(path)) ?? Promise.reject(missing(digest));
 }
 
 interface OpenFile extends AsyncDisposable {
   readonly handle: FileHandle;
 }
 
-async function openIfThere(path: string): Promise<OpenFile | undefined> {
+async function openBlob(path: string, digest: Digest): Promise<OpenFile> {
   try {
     const handle = await open(path, READ);
     return { handle, [Symbol.asyncDispose]: () => handle.close() };
+  } catch (error) {
+    throw isCode(error, 'ENOENT') ? missing(digest, error) : error;
+  }
+}
+
+function openIfThere(path: string): number | undefined {
+  try {
+    return openSync(path, READ);
   } catch (error) {
     if (isCode(error, 'ENOENT')) return undefined;
     throw error;

@@ -12,13 +12,23 @@ const DEPTH_MAX = 8;
 
 /**
  * `roots` and all they lead to, each digest once: an index may name another a thousand times over. Nearest first, so
- * that the bound on depth does not depend on the way taken.
+ * that the bound on depth does not depend on the way taken. `known`: children found before, which a digest decides for good.
  */
-export function reachableFrom(content: ContentStore, roots: readonly Descriptor[]): readonly Descriptor[] {
+export function reachableFrom(
+  content: ContentStore,
+  roots: readonly Descriptor[],
+  known = new Map<string, readonly Descriptor[]>(),
+): readonly Descriptor[] {
+  const children = (descriptor: Descriptor): readonly Descriptor[] => {
+    const key = `${descriptor.mediaType} ${descriptor.digest}`;
+    const found = known.get(key) ?? childrenOf(content, descriptor);
+    if (found.length > 0) known.set(key, found);
+    return found;
+  };
   const seen = new Map(roots.map((root) => [root.digest, root]));
   let level = [...seen.values()];
   for (let depth = 0; depth < DEPTH_MAX && level.length > 0; depth++) {
-    const next = level.flatMap((descriptor) => childrenOf(content, descriptor)).filter((child) => !seen.has(child.digest));
+    const next = level.flatMap(children).filter((child) => !seen.has(child.digest));
     for (const child of next) seen.set(child.digest, child);
     level = [...new Map(next.map((child) => [child.digest, child])).values()];
   }

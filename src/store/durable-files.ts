@@ -1,8 +1,12 @@
 /** Small files that are whole or not there: written aside, synced, renamed. */
-import { open, rename, rm } from 'node:fs/promises';
+import { closeSync, fsync, openSync } from 'node:fs';
+import { rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { promisify } from 'node:util';
 import { orNoSpace } from './no-space.ts';
 import type { ScratchDirectory } from './scratch-directory.ts';
+
+const syncFile = promisify(fsync);
 
 /** After this resolves, `path` holds `bytes`, and power loss does not change that. */
 export async function writeDurably(scratch: ScratchDirectory, path: string, bytes: Buffer): Promise<void> {
@@ -17,11 +21,11 @@ export async function writeAtomically(scratch: ScratchDirectory, path: string, b
 
 /** Makes the names in a directory durable: fsync(2) of the file alone does not. */
 export async function syncDirectory(path: string): Promise<void> {
-  const handle = await open(path, 'r');
+  const fd = openSync(path, 'r');
   try {
-    await handle.sync();
+    await syncFile(fd);
   } finally {
-    await handle.close();
+    closeSync(fd);
   }
 }
 

@@ -1,7 +1,7 @@
 /** Image references: a name → the descriptor of a manifest or index. One file each; replacing it is the one commit point of a build or pull. */
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { TsbuildError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { parseDigest } from '../oci/digest.ts';
@@ -9,10 +9,12 @@ import { fieldsOf, requiredString, sizeField } from '../oci/json-fields.ts';
 import { isConfigType, isIndexType, isManifestType } from '../oci/parse-manifest.ts';
 import { formatReference, parseReference } from '../oci/reference.ts';
 import { parseStrictJson } from '../oci/strict-json.ts';
+import { openSealedJson, sealedJson } from '../sealed-json.ts';
 import type { ContentStore } from './content-store.ts';
 import { reachableFrom } from './descriptor-children.ts';
 import { syncDirectory, writeDurably } from './durable-files.ts';
 import { isCode } from './error-code.ts';
+import { imagePin, type Pin } from './leases.ts';
 import type { ScratchDirectory } from './scratch-directory.ts';
 
 export interface StoredImage {
@@ -24,7 +26,7 @@ export interface StoredImage {
   readonly createdAt: string;
 }
 
-/** Names are taken in any form that `parseReference` reads. */
+/** Names are taken in any form that `parseReference` reads. What is found is pinned, with all that it leads to. */
 export interface ImageStore {
   get(name: string): StoredImage | undefined;
   /** Newest first. */
@@ -49,29 +51,34 @@ export interface ImageStoreOptions {
   readonly content: ContentStore;
   /** Milliseconds since the epoch; the clock of `createdAt`. */
   readonly now: () => number;
+  /** Undefined: for those who look at all that is there, and use nothing. */
+  readonly pin?: Pin;
 }
 
 export function openImageStore(root: string, options: ImageStoreOptions): ImageStore {
-  const { scratch, content, now } = options;
+  const { scratch, content, now, pin } = options;
+  const read = (path: string): StoredImage | undefined => readPinned(path, pin);
   const directory = join(root, 'refs');
   const pathOf = (name: string): string => join(directory, fileNameOf(name));
   const list = (): StoredImage[] =>
     readdirSync(directory)
-      .flatMap((file) => readImage(join(directory, file)) ?? [])
+      .flatMap((file) => read(join(directory, file)) ?? [])
       .sort(newestFirst);
 
   return {
-    get: (name) => readImage(pathOf(normalName(name))),
+    get: (name) => read(pathOf(normalName(name))),
     list,
     async set(name, descriptor) {
       const normal = normalName(name);
       const { mediaType, digest, size } = descriptor;
       if (content.size(digest) !== size) throw new Error(`Image ${normal} would point to ${digest}, which is not in the store`);
-      await content.sync();
-      const old = readImage(pathOf(normal));
-      if (old?.descriptor.digest === digest && old.descriptor.mediaType === mediaType) return syncDirectory(directory);
+      const old = readIfGood(pathOf(normal));
+      const isSame = old?.descriptor.digest === digest && old.descriptor.mediaType === mediaType;
+      // A name that is there already may not be durable yet: who wrote it may have been killed before.
+      await Promise.all([content.sync(), ...(isSame ? [syncDirectory(directory)] : [])]);
+      if (isSame) return;
       const record = { name: normal, descriptor: { mediaType, digest, size }, createdAt: new Date(now()).toISOString() };
-      await writeDurably(scratch, pathOf(normal), Buffer.from(`${JSON.stringify(record)}\n`));
+      await writeDurably(scratch, pathOf(normal), Buffer.from(sealedJson(record)));
     },
     remove(name) {
       try {
@@ -85,7 +92,7 @@ export function openImageStore(root: string, options: ImageStoreOptions): ImageS
     resolve(text) {
       const prefix = HEX_PREFIX.exec(text)?.[1];
       if (text.startsWith('sha256:')) return prefix === undefined ? undefined : findByPrefix(content, list(), prefix);
-      const named = readImage(pathOf(normalName(text)));
+      const named = read(pathOf(normalName(text)));
       return named ?? (prefix === undefined ? undefined : findByPrefix(content, list(), prefix));
     },
   };
@@ -104,6 +111,17 @@ function fileNameOf(name: string): string {
 function newestFirst(a: StoredImage, b: StoredImage): number {
   if (a.createdAt !== b.createdAt) return a.createdAt < b.createdAt ? 1 : -1;
   return a.name < b.name ? -1 : 1;
+}
+
+/** Pinned before it is certain that the name still leads there: then it does, and what it leads to is kept. */
+function readPinned(path: string, pin: Pin | undefined): StoredImage | undefined {
+  for (let image = readImage(path); ; ) {
+    if (image === undefined || pin === undefined) return image;
+    pin(...imagePin(image.descriptor));
+    const now = readImage(path);
+    if (now?.descriptor.digest === image.descriptor.digest) return now;
+    image = now;
+  }
 }
 
 function readImage(path: string): StoredImage | undefined {
@@ -125,11 +143,24 @@ function readImage(path: string): StoredImage | undefined {
   }
 }
 
+/** A new reference takes the place of one that something else has changed. */
+function readIfGood(path: string): StoredImage | undefined {
+  try {
+    return readImage(path);
+  } catch (error) {
+    if (error instanceof TsbuildError && error.code === 'ERR_TSBUILD_STORE_INVALID') return undefined;
+    throw error;
+  }
+}
+
 function parseImage(bytes: Buffer, path: string): StoredImage {
   const fields = fieldsOf(parseStrictJson(bytes, path), path, []);
+  checkSeal(bytes, fields.object);
+  const name = requiredString(fields, 'name');
+  if (fileNameOf(name) !== basename(path)) throw new TsbuildError('STORE_INVALID', `it is that of ${name}`);
   const descriptor = fieldsOf(fields.object.descriptor, path, []);
   return {
-    name: requiredString(fields, 'name'),
+    name,
     createdAt: requiredString(fields, 'createdAt'),
     descriptor: {
       mediaType: requiredString(descriptor, 'mediaType'),
@@ -137,6 +168,14 @@ function parseImage(bytes: Buffer, path: string): StoredImage {
       size: sizeField(descriptor, 'size'),
     },
   };
+}
+
+/** References from before there were seals have these three members. */
+const UNSEALED = ['createdAt', 'descriptor', 'name'];
+
+function checkSeal(bytes: Buffer, object: Readonly<Record<string, unknown>>): void {
+  if (String(Object.keys(object).sort()) === String(UNSEALED)) return;
+  if (openSealedJson(bytes.toString('utf8')) === undefined) throw new TsbuildError('STORE_INVALID', 'its seal is broken');
 }
 
 /** Several names of one image are no ambiguity: the newest stands for all. */

@@ -1,31 +1,40 @@
-/** The store of a state directory: blobs, image references, origins, and the lock that keeps garbage collection away from users. */
-import { closeSync, constants, openSync } from 'node:fs';
+/** The store of a state directory: blobs, image references, origins, and what keeps them while somebody uses them. */
+import { closeSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { SyscallError, TsbuildError } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
-import { lockFile, unlockFile, waitForLock } from '../sys/lock.ts';
+import { lockFile, unlockFile } from '../sys/lock.ts';
 import { collectGarbage } from './collect-garbage.ts';
 import { type ContentStore, openContentStore } from './content-store.ts';
+import { isCode } from './error-code.ts';
 import { type ImageStore, openImageStore } from './image-store.ts';
+import { openLease, openLockFile, type Pin } from './leases.ts';
 import { type OriginStore, openOriginStore } from './origin-store.ts';
+import { openRemovalTurns, type RemovalTurns } from './removal-turns.ts';
 import { openScratchDirectory, removeDeadScratch } from './scratch-directory.ts';
 import { prepareStateDirectory } from './state-directory.ts';
+import { emptyDeadTrash, openTrash } from './trash.ts';
+import { startWritingThread, type WritingThread } from './writing-thread.ts';
 
-/** Disposing drops unfinished ingests and the lock. */
+/** Disposing drops unfinished ingests, and lets go of what was pinned. */
 export interface Store extends AsyncDisposable {
   /** Absolute path of the state directory. */
   readonly root: string;
   readonly content: ContentStore;
   readonly images: ImageStore;
   readonly origins: OriginStore;
-  /**
-   * Removes blobs that no image and no digest in `keep` needs, and returns the bytes freed; undefined where another
-   * process uses the store. Call it when this process holds nothing that is not yet referenced.
-   */
-  collect(keep: Iterable<Digest>): Promise<number | undefined>;
+  /** Keeps what has this name from being removed, as long as the store is open. Look after that whether it is there. */
+  readonly pin: Pin;
+  /** The same blobs and references for those who look at all of them: nothing is pinned. */
+  readonly unpinned: { readonly content: ContentStore; readonly images: ImageStore };
+  /** For removing things while others use the store; pins of this one do not count. */
+  removalTurns(): RemovalTurns & Disposable;
+  /** Removes blobs that no image, no other process and no digest in `keep` needs, and returns the bytes freed. */
+  collect(keep: Iterable<Digest>): Promise<number>;
 }
 
 export interface OpenStoreOptions {
-  /** Ends the wait for another process's garbage collection. */
+  /** Ends the wait for a turn to remove something. */
   readonly signal?: AbortSignal;
   /** The clock of new references; `Date.now` by default. */
   readonly now?: () => number;
@@ -35,10 +44,11 @@ export interface OpenStoreOptions {
 export async function openStore(root: string, options: OpenStoreOptions = {}): Promise<Store> {
   const directory = resolve(root);
   prepareStateDirectory(directory);
-  const lock = openSync(join(directory, 'lock'), constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
+  const lock = openLockFile(directory);
   try {
-    await waitForLock(lock, 'shared', options.signal);
-    removeDeadScratch(join(directory, 'ingest'));
+    checkLocks(directory, lock);
+    sweep(() => removeDeadScratch(join(directory, 'ingest')));
+    sweep(() => emptyDeadTrash(directory));
   } catch (error) {
     closeSync(lock);
     throw error;
@@ -47,33 +57,69 @@ export async function openStore(root: string, options: OpenStoreOptions = {}): P
 }
 
 function assembleStore(root: string, lock: number, options: OpenStoreOptions): Store {
+  const { signal, now = Date.now } = options;
   const scratch = openScratchDirectory(join(root, 'ingest'));
-  const content = openContentStore(root, scratch);
-  const images = openImageStore(root, { scratch, content, now: options.now ?? Date.now });
+  const lease = openLease(root, lock);
+  const { pin } = lease;
+  let thread: WritingThread | undefined;
+  const writer = (): WritingThread => {
+    thread ??= startWritingThread();
+    return thread;
+  };
+  const content = openContentStore(root, scratch, writer, pin);
+  const bare = openContentStore(root, scratch, writer);
+  const unpinned = { content: bare, images: openImageStore(root, { scratch, content: bare, now }) };
+  const removalTurns = (): RemovalTurns & Disposable => {
+    const alone = openLockFile(root);
+    const turns = openRemovalTurns({ root, lock: alone, own: () => lease.name, signal });
+    return { ...turns, [Symbol.dispose]: () => closeSync(alone) };
+  };
   let open = true;
   return {
-    root,
-    content,
-    images,
+    ...{ root, content, pin, unpinned, removalTurns },
+    images: openImageStore(root, { scratch, content, now, pin }),
     origins: openOriginStore(root, scratch),
     async collect(keep) {
-      // flock(2) converts a lock by dropping it first: a refusal leaves none, so the shared one is taken anew.
-      const alone = lockFile(lock, 'exclusive', 'try');
-      try {
-        return alone ? collectGarbage({ root, content, images, keep }) : undefined;
-      } finally {
-        unlockFile(lock);
-        await waitForLock(lock, 'shared', options.signal);
-      }
+      using turns = removalTurns();
+      using trash = openTrash(root);
+      return await collectGarbage({ root, ...unpinned, turns, trash, keep });
     },
     async [Symbol.asyncDispose]() {
       if (!open) return;
       open = false;
       try {
+        await thread?.close();
         await scratch[Symbol.asyncDispose]();
       } finally {
+        lease[Symbol.dispose]();
         closeSync(lock);
       }
     },
   };
+}
+
+/** What dead processes left on a disk that is read-only now stays there, and harms nobody. */
+function sweep(remove: () => void): void {
+  try {
+    remove();
+  } catch (error) {
+    if (!isCode(error, 'EROFS') && !(error instanceof SyscallError && error.errno === 'EROFS')) throw error;
+  }
+}
+
+/** Everything that several processes do at once stands on flock(2): where there is none, nothing is done. */
+function checkLocks(root: string, lock: number): void {
+  try {
+    if (lockFile(lock, 'shared')) unlockFile(lock);
+  } catch (cause) {
+    if (!(cause instanceof SyscallError)) throw cause;
+    throw new TsbuildError(
+      'STORE_INVALID',
+      `Cannot use the state directory ${root}: its file system has no locks (flock: ${cause.errno})`,
+      {
+        hint: 'Name a directory on a local disk with --root.',
+        cause,
+      },
+    );
+  }
 }

@@ -8,6 +8,7 @@ import { TsbuildError } from '../errors.ts';
 import { type Digest, hexOf } from '../oci/digest.ts';
 import { arrayField, fieldsOf, requiredString } from '../oci/json-fields.ts';
 import { parseStrictJson } from '../oci/strict-json.ts';
+import { openSealedJson, sealedJson } from '../sealed-json.ts';
 import { writeAtomically } from './durable-files.ts';
 import { isCode } from './error-code.ts';
 import type { ScratchDirectory } from './scratch-directory.ts';
@@ -36,7 +37,7 @@ export function openOriginStore(root: string, scratch: ScratchDirectory): Origin
       if (latest?.registry === registry && latest.repository === repository) return;
       const others = known.filter((origin) => origin.registry !== registry || origin.repository !== repository);
       const origins = [{ registry, repository }, ...others].slice(0, ORIGINS_MAX);
-      await writeAtomically(scratch, pathOf(digest), Buffer.from(JSON.stringify({ origins })));
+      await writeAtomically(scratch, pathOf(digest), Buffer.from(sealedJson({ origins })));
     },
   };
 }
@@ -44,7 +45,9 @@ export function openOriginStore(root: string, scratch: ScratchDirectory): Origin
 /** A torn or foreign file counts as none. */
 function readOrigins(path: string): Origin[] {
   try {
-    const fields = fieldsOf(parseStrictJson(readFileSync(path), path), path, []);
+    const bytes = readFileSync(path);
+    if (openSealedJson(bytes.toString('utf8')) === undefined) return [];
+    const fields = fieldsOf(parseStrictJson(bytes, path), path, []);
     return (arrayField(fields, 'origins') ?? []).map((item) => {
       const origin = fieldsOf(item, path, []);
       return { registry: requiredString(origin, 'registry'), repository: requiredString(origin, 'repository') };

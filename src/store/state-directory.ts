@@ -2,12 +2,15 @@
  * The state directory (`--root`): who owns it, what it holds, which version wrote it.
  *
  *     version           "1\n"
- *     lock              flock: shared while a process uses the store, exclusive for garbage collection
+ *     lock              flock: shared while a process says what it uses, exclusive while something is removed; for moments only
+ *     leases/RANDOM     what a process uses; it holds a flock on the file
+ *     trash/RANDOM/     what is being deleted; its process holds a flock on the directory
  *     blobs/sha256/HEX  content by digest
  *     refs/NAME.json    image references
  *     origins/HEX.json  registries that are known to have a blob
+ *     verified/HEX      blobs whose bytes were hashed since the machine started
  *     ingest/RANDOM/    unfinished files of one process, which holds a flock on the directory
- *     snapshots/ cache/ of the rooms with these names, containers/ of operations/run
+ *     snapshots/ cache/ of the rooms with these names, containers/ of operations/run, builds/ of records
  */
 
 import { randomUUID } from 'node:crypto';
@@ -27,13 +30,22 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { TsbuildError } from '../errors.ts';
+import { makeDirectories } from '../sys/make-directories.ts';
 import { isCode } from './error-code.ts';
 
 const VERSION = 1;
 const VERSION_BYTES_MAX = 64;
 const PRIVATE = 0o700;
+const DIRECTORIES = ['blobs', 'blobs/sha256', 'refs', 'origins', 'verified', 'ingest', 'leases', 'trash'];
 /** What a store that was never finished may hold besides `version`. */
-const OWN = new Set(['version', 'lock', 'blobs', 'refs', 'origins', 'ingest', 'snapshots', 'snapshots-userns', 'cache', 'containers']);
+const OWN = new Set([...DIRECTORIES, 'version', 'lock', 'snapshots', 'snapshots-userns', 'cache', 'containers', 'builds']);
+const NOT_MADE = [
+  ['EACCES', 'permission denied'],
+  ['EPERM', 'not permitted'],
+  ['EROFS', 'the file system is read-only'],
+  ['ENOENT', 'the directory above it takes none'],
+  ['ENAMETOOLONG', 'its path is too long'],
+] as const;
 const UNFINISHED_VERSION = /^\.version-[0-9a-f-]{36}$/;
 
 /**
@@ -48,7 +60,7 @@ export function prepareStateDirectory(root: string): void {
   if (version === undefined) checkEmpty(root);
   if (version !== undefined && version !== String(VERSION)) refuseVersion(root, version);
   if ((stat.mode & 0o777) !== PRIVATE) chmodSync(root, PRIVATE);
-  for (const name of ['blobs', 'blobs/sha256', 'refs', 'origins', 'ingest']) makePrivateDirectory(join(root, name));
+  for (const name of DIRECTORIES) makePrivateDirectory(join(root, name));
   // Last: a directory without a version is one whose making was cut short, and is made again.
   if (version === undefined) writeVersion(root);
 }
@@ -65,10 +77,10 @@ export function makePrivateDirectory(path: string): void {
 
 function makeRoot(root: string): void {
   try {
-    mkdirSync(root, { recursive: true, mode: PRIVATE });
+    makeDirectories(root, PRIVATE);
   } catch (cause) {
     if (isCode(cause, 'EEXIST') || isCode(cause, 'ENOTDIR')) refuse(root, 'not a directory');
-    if (isCode(cause, 'EACCES') || isCode(cause, 'EPERM') || isCode(cause, 'EROFS')) refuse(root, cause.code, cause);
+    for (const [code, reason] of NOT_MADE) if (isCode(cause, code)) refuse(root, `it cannot be made: ${reason} (${code})`, cause);
     throw cause;
   }
 }

@@ -51,6 +51,17 @@ test('ingest() takes the chunk before write() resolves, so that the caller may r
   assert.ok((await content.read(digest)).equals(expected));
 });
 
+test('read() lets timers in, however many documents are read one after the other', async (t) => {
+  const { content } = await temporaryStore(t);
+  await content.put(Buffer.from('data'));
+  let isCalled = false;
+  setTimeout(() => {
+    isCalled = true;
+  }, 1);
+  for (let count = 0; count < 100_000 && !isCalled; count++) await content.read(digestOf('data'));
+  assert.ok(isCalled);
+});
+
 test('ingest() refuses a wrong digest, a wrong size and too many bytes, and stores nothing', async (t) => {
   const { root, content } = await temporaryStore(t);
   for (const expected of [{ digest: digestOf('other') }, { size: 3 }, { digest: digestOf('data'), size: 5 }]) {

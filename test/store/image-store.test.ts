@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdirSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { TsbuildError } from '../../src/errors.ts';
@@ -99,13 +99,18 @@ test('resolve() prefers a name that looks like hex digits', async (t) => {
 test('a spoiled reference file is an error that names it, not a wrong image', async (t) => {
   const store = await temporaryStore(t);
   await store.images.set('a', await putImage(store, [Buffer.from('a')]));
-  const [file = ''] = readdirSync(join(store.root, 'refs'));
+  await store.images.set('b', await putImage(store, [Buffer.from('b')]));
+  const [file = '', other = ''] = readdirSync(join(store.root, 'refs')).sort();
+  const good = readFileSync(join(store.root, 'refs', file), 'utf8');
   for (const text of [
     '',
     '{',
     '[]',
     '{"name":"a"}',
     '{"name":"a","createdAt":"x","descriptor":{"mediaType":"m","digest":"sha256:../../x","size":1}}',
+    good.replace('"name"', '"nane"'),
+    good.replace(/T\d/, 'T9'),
+    readFileSync(join(store.root, 'refs', other), 'utf8'),
   ]) {
     writeFileSync(join(store.root, 'refs', file), text);
     assert.throws(
@@ -113,6 +118,10 @@ test('a spoiled reference file is an error that names it, not a wrong image', as
       (error) => code('STORE_INVALID')(error) && String(error).includes(file),
     );
   }
+  // A build that makes the image again, or one of its name, heals it.
+  const next = await putImage(store, [Buffer.from('next')]);
+  await store.images.set('a', next);
+  assert.deepEqual(store.images.get('a')?.descriptor, next);
 });
 
 test('origins remember the latest eight places of a blob', async (t) => {

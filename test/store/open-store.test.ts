@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
@@ -17,6 +17,7 @@ import { test } from 'node:test';
 import { TsbuildError } from '../../src/errors.ts';
 import { digestOf } from '../../src/oci/digest.ts';
 import { openStore } from '../../src/store/open-store.ts';
+import { fsck } from './_fsck.ts';
 import { putImage, temporaryDirectory, temporaryStore } from './_store.ts';
 
 const invalid = (reason: RegExp) => (error: unknown) =>
@@ -53,6 +54,7 @@ test('openStore() refuses a link, a file, a foreign owner, a foreign directory a
   await assert.rejects(openStore(make('link', (path) => symlinkSync('target', path))), invalid(/a symbolic link/));
   await assert.rejects(openStore(make('file', (path) => writeFileSync(path, ''))), invalid(/not a directory/));
   await assert.rejects(openStore(join(base, 'file', 'below')), invalid(/not a directory/));
+  await assert.rejects(openStore('/proc/none/below'), invalid(/ENOENT/));
   const owned = make('owned', (path) => mkdirSync(path));
   chownSync(owned, 12345, 12345);
   await assert.rejects(openStore(owned), invalid(/owned by user 12345/));
@@ -118,7 +120,7 @@ test('collect() removes blobs that no image needs, with their origins, and keeps
   assert.equal(await store.collect([cached.digest]), 0);
   store.images.remove('lost');
   const freed = await store.collect([cached.digest]);
-  assert.ok(freed !== undefined && freed > lost.size);
+  assert.ok(freed > lost.size);
   assert.deepEqual(
     ['base', 'top', 'gone', 'cached'].map((word) => store.content.has(digestOf(word))),
     [true, true, false, true],
@@ -129,20 +131,105 @@ test('collect() removes blobs that no image needs, with their origins, and keeps
   assert.equal(store.origins.get(digestOf('base')).length, 1);
 });
 
-test('collect() leaves everything while another process uses the store, and works again after', async (t) => {
-  const store = await temporaryStore(t);
-  await store.content.put(Buffer.from('garbage'));
-  const script = `import { openStore } from ${JSON.stringify(new URL('../../src/store/open-store.js', import.meta.url).href)};
-    await openStore(${JSON.stringify(store.root)}); console.log('open'); setInterval(() => {}, 1000);`;
+/** A process that does `use` with the store, and lives on. */
+async function startUser(root: string, use: string): Promise<ChildProcess> {
+  const url = (file: string): string => JSON.stringify(new URL(file, import.meta.url).href);
+  const script = `import { openStore } from ${url('../../src/store/open-store.js')};
+    import { digestOf } from ${url('../../src/oci/digest.js')};
+    const store = await openStore(${JSON.stringify(root)}); ${use}; console.log('open'); setInterval(() => {}, 1000);`;
   const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
   await new Promise((resolve) => child.stdout.once('data', resolve));
-  assert.equal(await store.collect([]), undefined);
-  assert.ok(store.content.has(digestOf('garbage')));
+  return child;
+}
+
+async function kill(child: ChildProcess): Promise<void> {
   child.kill('SIGKILL');
   await new Promise((resolve) => child.once('exit', resolve));
-  assert.equal(await store.collect([]), 7);
-  await using second = await openStore(store.root);
-  assert.equal(await second.collect([]), undefined, 'the shared lock was taken again');
+}
+
+test('collect() leaves what another process has put, asked for, or found by name, until it dies', async (t) => {
+  const store = await temporaryStore(t);
+  const gone = await putImage(store, [Buffer.from('layer of an image')]);
+  await store.images.set('image', gone);
+  for (const word of ['asked for', 'garbage']) await store.content.put(Buffer.from(word));
+  const use = `await store.content.put(Buffer.from('put')); store.content.has(digestOf('asked for')); store.images.get('image')`;
+  const child = await startUser(store.root, use);
+  store.images.remove('image');
+  assert.equal(await store.collect([]), 'garbage'.length);
+  for (const word of ['put', 'asked for', 'layer of an image']) assert.ok(store.content.has(digestOf(word)), word);
+  assert.deepEqual(fsck(store.root), []);
+  await kill(child);
+  assert.ok((await store.collect([])) > gone.size);
+  assert.deepEqual(store.content.list(), []);
+  assert.deepEqual(readdirSync(join(store.root, 'trash')), []);
+});
+
+test('a lease is there as long as something is pinned, and goes with the store or with the next collection', async (t) => {
+  const store = await temporaryStore(t);
+  const leases = (): string[] => readdirSync(join(store.root, 'leases'));
+  {
+    await using other = await openStore(store.root);
+    assert.deepEqual(leases(), []);
+    other.content.has(digestOf('x'));
+    assert.equal(leases().length, 1);
+  }
+  assert.deepEqual(leases(), []);
+  const child = await startUser(store.root, `store.pin('snapshot', 'x')`);
+  await kill(child);
+  assert.equal(leases().length, 1);
+  await store.content.put(Buffer.from('garbage'));
+  await store.collect([]);
+  assert.deepEqual(leases(), readdirSync(join(store.root, 'leases')).slice(0, 1));
+});
+
+test('removalTurns() give what living processes use, and nobody pins anything in between', async (t) => {
+  const store = await temporaryStore(t);
+  using turns = store.removalTurns();
+  const child = await startUser(store.root, `store.pin('snapshot', 'one'); setTimeout(() => store.pin('snapshot', 'two'), 300)`);
+  const pinned = (): Promise<boolean[]> => turns.take((pins) => ['one', 'two'].map((name) => pins.has('snapshot', name)));
+  assert.deepEqual(await pinned(), [true, false]);
+  const during = await turns.take(() => {
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 600);
+    return readFileSync(join(store.root, 'leases', String(readdirSync(join(store.root, 'leases'))[0])), 'utf8');
+  });
+  assert.equal(during, 'snapshot one\n');
+  while (!(await pinned())[1]);
+  await kill(child);
+});
+
+test('a disk that takes no lease keeps everything from being removed instead', async (t) => {
+  const directory = temporaryDirectory(t);
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4m,nr_inodes=200', 'none', directory]);
+  try {
+    const root = join(directory, 'root');
+    {
+      await using store = await openStore(root);
+      await store.content.put(Buffer.from('garbage'));
+    }
+    execFileSync('sh', ['-c', `for i in $(seq 200); do touch ${directory}/$i || break; done`], { stdio: 'ignore' });
+    {
+      await using user = await openStore(root);
+      assert.ok(user.content.has(digestOf('garbage')));
+      await using other = await openStore(root, { signal: AbortSignal.timeout(300) });
+      await assert.rejects(other.collect([]), { name: 'AbortError' });
+    }
+    execFileSync('sh', ['-c', `rm ${directory}/[0-9]*`]);
+    await using other = await openStore(root);
+    assert.equal(await other.collect([]), 'garbage'.length);
+  } finally {
+    execFileSync('umount', [directory]);
+  }
+});
+
+test('openStore() refuses a file system without flock(2)', async (t) => {
+  const root = join(temporaryDirectory(t), 'root');
+  const script = `import { openStore } from ${JSON.stringify(new URL('../../src/store/open-store.js', import.meta.url).href)};
+    await openStore(${JSON.stringify(root)}).catch(({ code, message, hint }) => console.log(code, message, hint));`;
+  const args = ['-f', '-qq', '-o', '/dev/null', '-e', 'inject=flock:error=ENOLCK', process.execPath, '--input-type=module', '-e', script];
+  assert.match(
+    execFileSync('strace', args, { encoding: 'utf8' }),
+    /^ERR_TSBUILD_STORE_INVALID Cannot use .* has no locks \(flock: ENOLCK\) Name a directory on a local disk/,
+  );
 });
 
 test('collect() survives indexes that name each other a thousand times and an image whose manifest is gone', async (t) => {

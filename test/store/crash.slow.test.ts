@@ -87,7 +87,7 @@ const FILLER = `
 
 for (const [what, mountOptions, message] of [
   ['blocks', 'size=4m', /disk is full \(need \d+ bytes, free \d+ bytes\)/],
-  ['inodes', 'size=4m,nr_inodes=17', /no inode is left/],
+  ['inodes', 'size=4m,nr_inodes=40', /no inode is left/],
 ] as const) {
   test(`a disk without ${what} is NO_SPACE that says where, and gives the space back`, (t) => {
     const directory = temporaryDirectory(t);

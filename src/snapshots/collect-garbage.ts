@@ -2,13 +2,14 @@
  * What crashes leave behind: directories that no name leads to, names of snapshots that a crash of the machine may have torn.
  * A name is a symbolic link; making it is the commit. A directory without a name belongs to a process as long as its lock is held.
  */
-import { readdirSync, readFileSync, readlinkSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
-import { SyscallError } from '../errors.ts';
+import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { errorCodeOf, SyscallError } from '../errors.ts';
 import { AT_FDCWD } from '../sys/open.ts';
 import { removeTree } from '../sys/remove-tree.ts';
 import { fromText } from '../tree/byte-string.ts';
-import { tryLock } from './locks.ts';
+import { lockBriefly, tryLock } from './locks.ts';
+import { idOf } from './snapshot-id.ts';
 import { readSnapshotInfo } from './snapshot-info.ts';
 
 /** Of one snapshot store; all absolute. */
@@ -21,17 +22,22 @@ export interface SnapshotPaths {
 
 const DEAD = 'dead-';
 
-/** The machine's boot, by its random ID (random(4)). */
-export function currentBootId(): string {
-  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+/** `base`: the folder of one snapshot store. */
+export function snapshotPaths(base: string): SnapshotPaths {
+  return { directory: join(base, 'd'), names: join(base, 'names'), lock: join(base, 'lock'), boot: join(base, 'boot') };
 }
 
 /** Cheap where there is nothing to do; leaves it to another process that is at it. */
 export function collectGarbage(paths: SnapshotPaths, bootId: string): void {
   const isNewBoot = readOrEmpty(paths.boot) !== bootId;
   if (!isNewBoot && readdirSync(paths.directory).length === readdirSync(paths.names).length) return;
-  const dead = claimGarbage(paths, isNewBoot ? bootId : undefined);
-  for (const name of dead) removeDead(paths, name);
+  try {
+    const dead = claimGarbage(paths, isNewBoot ? bootId : undefined);
+    for (const name of dead) removeDead(paths, name);
+  } catch (error) {
+    // What has no name harms nobody; what a crash of the machine may have torn does.
+    if (isNewBoot || errorCodeOf(error) !== 'EROFS') throw error;
+  }
 }
 
 /** Under the lock only renames: others wait for it to make a snapshot. */
@@ -43,7 +49,7 @@ function claimGarbage(paths: SnapshotPaths, newBootId: string | undefined): stri
     writeFileSync(`${paths.boot}.new`, newBootId, { mode: 0o600 });
     renameSync(`${paths.boot}.new`, paths.boot);
   }
-  const named = new Set(readdirSync(paths.names).map((name) => basename(readlinkSync(join(paths.names, name)))));
+  const named = new Set(readdirSync(paths.names).flatMap((name) => idOf(join(paths.names, name)) ?? []));
   const unnamed = readdirSync(paths.directory).filter((id) => !named.has(id));
   return unnamed.filter((id) => id.startsWith(DEAD) || claim(paths, id)).map((id) => (id.startsWith(DEAD) ? id : `${DEAD}${id}`));
 }
@@ -56,7 +62,7 @@ export function claim(paths: SnapshotPaths, id: string): boolean {
     renameSync(join(paths.directory, id), join(paths.directory, `${DEAD}${id}`));
     return true;
   } catch (error) {
-    if (isErrno(error, 'ENOENT')) return false;
+    if (errorCodeOf(error) === 'ENOENT') return false;
     throw error;
   }
 }
@@ -81,9 +87,23 @@ function dropUnsynced(paths: SnapshotPaths, bootId: string): void {
   for (const name of readdirSync(paths.names)) {
     const info = readSnapshotInfo(join(paths.names, name));
     if (info !== undefined && (info.synced || info.bootId === bootId)) parents.set(name, info.parent);
-    else unlinkSync(join(paths.names, name));
+    else rmSync(join(paths.names, name), { force: true });
   }
-  for (const name of parents.keys()) if (!isWhole(parents, name)) unlinkSync(join(paths.names, name));
+  for (const name of parents.keys()) if (!isWhole(parents, name)) rmSync(join(paths.names, name), { force: true });
+}
+
+/** Takes the name away, and those of all that stands on it, the uppermost first; nothing where it leads to another directory by now. */
+export function dropSnapshot(paths: SnapshotPaths, name: string, id: string): void {
+  using _lock = lockBriefly(paths.lock, 'exclusive');
+  if (idOf(join(paths.names, name)) !== id) return;
+  const children = new Map<string | undefined, string[]>();
+  for (const other of readdirSync(paths.names)) {
+    const parent = readSnapshotInfo(join(paths.names, other))?.parent;
+    children.set(parent, [...(children.get(parent) ?? []), other]);
+  }
+  const dropped = [name];
+  for (const at of dropped) dropped.push(...(children.get(at) ?? []));
+  for (const at of dropped.reverse()) rmSync(join(paths.names, at), { force: true });
 }
 
 function isWhole(parents: ReadonlyMap<string, string | undefined>, name: string): boolean {
@@ -95,11 +115,7 @@ function readOrEmpty(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
-    if (isErrno(error, 'ENOENT')) return '';
+    if (errorCodeOf(error) === 'ENOENT') return '';
     throw error;
   }
-}
-
-function isErrno(error: unknown, errno: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === errno;
 }

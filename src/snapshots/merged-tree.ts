@@ -33,11 +33,16 @@ const OPEN_DIRECTORY = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_D
 const ROOT = '' as ByteString;
 
 /** The root is the top layer's. Without layers, the tree is an empty directory 0755 0:0. */
-export function openMergedTree(options: MergedTreeOptions): FileTree & Disposable {
-  return new MergedTree(options);
+export function openMergedTree(options: MergedTreeOptions): MergedTree {
+  return new MergedTreeOfLayers(options);
 }
 
-class MergedTree implements FileTree, Disposable {
+export interface MergedTree extends FileTree, Disposable {
+  /** Calls with the directory and the name of what is shown at `path`, in the layer that has it. Throws where nothing is. */
+  at(path: ByteString, use: (directory: number, name: ByteString) => void): void;
+}
+
+class MergedTreeOfLayers implements MergedTree {
   private readonly options: MergedTreeOptions;
   /** Of each directory that was looked into: the fixed layers that make it up, the top one first; none where it is no directory. */
   private readonly stacks = new Map<ByteString, readonly number[]>();
@@ -75,6 +80,12 @@ class MergedTree implements FileTree, Disposable {
     const found = this.find(path);
     if (found?.stat.type !== 'file') throw new SyscallError('open', display(path), found === undefined ? 'ENOENT' : 'EINVAL');
     return openBeneath(found.layer, path, OPEN_FILE);
+  }
+
+  at(path: ByteString, use: (directory: number, name: ByteString) => void): void {
+    const found = this.find(path);
+    if (found === undefined) throw new SyscallError('find', display(path), 'ENOENT');
+    withPlace(found.layer, path, use);
   }
 
   [Symbol.dispose](): void {

@@ -1,6 +1,8 @@
 /** What is written beside a snapshot's files: `info.json`. */
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { errorCodeOf } from '../errors.ts';
+import { openSealedJson, sealedJson } from '../sealed-json.ts';
 
 /** One layer's files, unpacked or left by a step. */
 export interface Snapshot {
@@ -11,6 +13,22 @@ export interface Snapshot {
   readonly createdAt: string;
 }
 
+/** What a snapshot was made for. */
+export interface SnapshotPurpose {
+  readonly kind: 'step' | 'image-layer' | 'git-checkout' | 'context-copy';
+  /** As people know it, without secrets: an instruction, a digest, an address. */
+  readonly text: string;
+}
+
+/** What stat said of its files when it was made (sys/tree-facts.ts); hexadecimal. */
+export interface Seal {
+  readonly all: string;
+  /** Without ctime. */
+  readonly steady: string;
+  /** Files have got hard links elsewhere: their ctime says nothing any more. */
+  readonly linked?: boolean | undefined;
+}
+
 export interface SnapshotInfo {
   readonly name: string;
   readonly parent: string | undefined;
@@ -18,44 +36,53 @@ export interface SnapshotInfo {
   /** Of the boot that wrote the files: a crash of the machine may have lost parts of them unless they were synced. */
   readonly bootId: string;
   readonly synced: boolean;
+  /** Undefined where another version of tsbuild made it. */
+  readonly purpose?: SnapshotPurpose | undefined;
+  /** Undefined where a version without seals made it. */
+  readonly seal?: Seal | undefined;
 }
 
-const FILE = 'info.json';
+export const INFO_FILE = 'info.json';
+const KINDS: ReadonlySet<unknown> = new Set(['step', 'image-layer', 'git-checkout', 'context-copy']);
 
-/** Undefined where the file is missing or was torn by a crash: then the snapshot does not count. */
+/** Undefined where the file is missing, was torn by a crash or changed by the disk: then the snapshot does not count. */
 export function readSnapshotInfo(directory: string): SnapshotInfo | undefined {
   let text: string;
   try {
-    text = readFileSync(join(directory, FILE), 'utf8');
+    text = readFileSync(join(directory, INFO_FILE), 'utf8');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    if (errorCodeOf(error) === 'ENOENT') return undefined;
     throw error;
   }
   return parseInfo(text);
 }
 
 export function writeSnapshotInfo(directory: string, info: SnapshotInfo): void {
-  const temporary = join(directory, `${FILE}.new`);
+  const temporary = join(directory, `${INFO_FILE}.new`);
   const fd = openSync(temporary, 'w', 0o600);
   try {
-    writeSync(fd, JSON.stringify(info));
+    writeSync(fd, sealedJson(info));
     if (info.synced) fsyncSync(fd);
   } finally {
     closeSync(fd);
   }
-  renameSync(temporary, join(directory, FILE));
+  renameSync(temporary, join(directory, INFO_FILE));
 }
 
 function parseInfo(text: string): SnapshotInfo | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return undefined; // SyntaxError: torn
-  }
-  if (typeof value !== 'object' || value === null) return undefined;
-  const { name, parent, createdAt, bootId, synced } = value as Record<string, unknown>;
+  const { name, parent, createdAt, bootId, synced, purpose, seal } = openSealedJson(text) ?? {};
   if (typeof name !== 'string' || typeof createdAt !== 'string' || typeof bootId !== 'string') return undefined;
   if (parent !== undefined && typeof parent !== 'string') return undefined;
-  return { name, parent, createdAt, bootId, synced: synced === true };
+  return { name, parent, createdAt, bootId, synced: synced === true, purpose: purposeOf(purpose), seal: asSeal(seal) };
+}
+
+function purposeOf(value: unknown): SnapshotPurpose | undefined {
+  const { kind, text } = (value ?? {}) as Partial<SnapshotPurpose>;
+  return kind !== undefined && KINDS.has(kind) && typeof text === 'string' ? { kind, text } : undefined;
+}
+
+/** Also where one is written beside the files themselves. */
+export function asSeal(value: unknown): Seal | undefined {
+  const { all, steady, linked } = (value ?? {}) as Partial<Seal>;
+  return typeof all === 'string' && typeof steady === 'string' ? { all, steady, ...(linked === true && { linked }) } : undefined;
 }

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { openSealedJson, sealedJson } from '../../src/sealed-json.ts';
+import { committedSnapshots, openSnapshotChildren, removeSnapshot } from '../../src/snapshots/committed-snapshots.ts';
 import { openSnapshotter } from '../../src/snapshots/snapshotter.ts';
 import { b, startDriver, temporaryDirectory } from '../layers/_overlay.ts';
 
@@ -100,24 +102,62 @@ test('Snapshotter.commit() returns the other snapshot where the name is taken, a
   snapshots.discard(ours);
 });
 
-test('Snapshotter.remove() refuses what others are built on, and what a build uses', () => {
+test('removeSnapshot() leaves what a step, or a tree, is on', () => {
   const root = temporaryDirectory();
   using snapshots = openSnapshotter(root);
-  using other = openSnapshotter(root);
   snapshots.commit(snapshots.prepare(undefined), 'base');
-  const active = other.prepare('base');
-  assert.throws(() => snapshots.remove('base'), { code: 'ERR_TSBUILD_STORE_INVALID', message: /a build uses it/ });
-  other.commit(active, 'top');
-  assert.throws(() => snapshots.remove('base'), { code: 'ERR_TSBUILD_STORE_INVALID', message: /top is built on it/ });
+  const taken: string[] = [];
+  const take = (directory: string): boolean => {
+    taken.push(directory);
+    rmSync(directory, { recursive: true });
+    return true;
+  };
+  const remove = (): boolean[] => committedSnapshots(root).map((snapshot) => removeSnapshot(root, snapshot, take));
+  const active = snapshots.prepare('base');
+  assert.deepEqual(remove(), [false]);
+  snapshots.discard(active);
   {
-    using _tree = other.tree('top');
-    assert.throws(() => snapshots.remove('top'), /a build uses it/);
+    using _tree = snapshots.tree('base');
+    assert.deepEqual(remove(), [false]);
   }
-  snapshots.remove('top');
-  snapshots.remove('base');
-  snapshots.remove('base');
+  const [seen] = committedSnapshots(root);
+  assert.ok(seen);
+  assert.deepEqual(remove(), [true]);
+  assert.deepEqual(taken, [seen.directory]);
+  assert.equal(removeSnapshot(root, seen, take), false, 'it is gone');
+  snapshots.commit(snapshots.prepare(undefined), 'base');
+  assert.equal(removeSnapshot(root, seen, take), false, 'another one has its name by now');
+  assert.deepEqual(remove(), [true]);
   assert.deepEqual([snapshots.names(), directories(root), snapshots.get('base')], [[], [], undefined]);
   assert.throws(() => snapshots.prepare('base'), { code: 'ERR_TSBUILD_STORE_INVALID' });
+});
+
+test('SnapshotChildren tell what others are built on, as it is at each refresh', () => {
+  const root = temporaryDirectory();
+  using snapshots = openSnapshotter(root);
+  snapshots.commit(snapshots.prepare(undefined), 'base');
+  const children = openSnapshotChildren(root);
+  const base = { base: 'snapshots', name: 'base' };
+  children.refresh();
+  assert.equal(children.has(base), false);
+  snapshots.commit(snapshots.prepare('base'), 'top');
+  children.refresh();
+  assert.equal(children.has(base), true);
+  const top = committedSnapshots(root).find(({ name }) => name === 'top');
+  assert.ok(top);
+  assert.ok(removeSnapshot(root, top, () => true));
+  children.refresh();
+  assert.equal(children.has(base), false);
+});
+
+test('Snapshotter pins a name before it looks whether it is there', () => {
+  const root = temporaryDirectory();
+  const pins: string[] = [];
+  using snapshots = openSnapshotter(root, (name) => pins.push(name));
+  assert.equal(snapshots.get('none'), undefined);
+  snapshots.commit(snapshots.prepare(undefined), 'base');
+  snapshots.commit(snapshots.prepare('base'), 'top');
+  assert.deepEqual(new Set(pins), new Set(['none', 'base', 'top']));
 });
 
 test('openSnapshotter() removes what a killed process left and nothing that a living one works on', () => {
@@ -148,7 +188,7 @@ test('openSnapshotter() drops snapshots of another boot that were not synced, an
     snapshots.sync(['b', 'absent']);
     for (const name of ['a', 'b', 'c']) {
       const path = join(root, 'snapshots/names', name, 'info.json');
-      writeFileSync(path, readFileSync(path, 'utf8').replace(readFileSync(boot, 'utf8'), 'another-boot'));
+      writeFileSync(path, sealedJson({ ...openSealedJson(readFileSync(path, 'utf8')), bootId: 'another-boot' }));
     }
     writeFileSync(boot, 'another-boot');
   }
@@ -164,7 +204,20 @@ test('Snapshotter.get() does not count a snapshot whose info was torn, and commi
   writeFileSync(join(root, 'snapshots/d/tornaaaa/info.json'), '{"name":');
   symlinkSync('../d/tornaaaa', join(root, 'snapshots/names/torn'));
   symlinkSync('../d/nowhere0', join(root, 'snapshots/names/nowhere'));
-  assert.deepEqual([snapshots.get('torn'), snapshots.get('nowhere')], [undefined, undefined]);
+  snapshots.commit(snapshots.prepare(undefined), 'other');
+  symlinkSync(readlinkSync(join(root, 'snapshots/names/other')), join(root, 'snapshots/names/astray'));
+  assert.deepEqual(
+    ['torn', 'nowhere', 'astray'].map((name) => snapshots.get(name)),
+    [undefined, undefined, undefined],
+  );
+  snapshots.commit(snapshots.prepare('other'), 'above');
+  assert.ok(snapshots.isWhole('above'));
+  rmSync(join(root, 'snapshots/names/other/fs'), { recursive: true });
+  using later = openSnapshotter(root);
+  assert.deepEqual(
+    ['other', 'above', 'none'].map((name) => later.isWhole(name)),
+    [false, false, false],
+  );
   assert.equal(snapshots.commit(snapshots.prepare(undefined), 'nowhere').name, 'nowhere');
   assert.throws(() => snapshots.get('../d'), /Not a snapshot name/);
 });

@@ -114,13 +114,14 @@ export async function fetchBlob(session: BlobSession, reference: Reference, blob
 
 async function fetchOnce({ store, registry, emit, signal }: BlobSession, repository: Repository, blob: Descriptor): Promise<void> {
   const progress = transferProgress(emit, { action: 'pull', id: blob.digest, total: blob.size });
-  if (store.content.size(blob.digest) === blob.size) return progress.end('exists');
+  const isThere = store.content.size(blob.digest) === blob.size && (await store.content.health(blob.digest)) === 'sound';
+  if (isThere) return progress.end('exists');
   await using ingest = await store.content.ingest({ size: blob.size });
   // The ingest checks the digest before the blob gets its name.
   for await (const chunk of registry.fetchBlob(repository, blob, 'by-caller')) {
     signal.throwIfAborted();
-    await ingest.write(chunk);
     progress.add(chunk.length);
+    await ingest.take(chunk);
   }
   await ingest.commit({ digest: blob.digest, size: blob.size });
   progress.end('done');

@@ -6,6 +6,7 @@ import { readLayer } from '../layers/read-layer.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { type Digest, hexOf } from '../oci/digest.ts';
 import type { ActiveSnapshot, Snapshotter } from '../snapshots/snapshotter.ts';
+import { isSound } from '../snapshots/unsound-snapshot.ts';
 import { chainIds } from './chain-id.ts';
 import type { BlobSource, Image } from './image.ts';
 import { transferProgress } from './transfer-progress.ts';
@@ -17,12 +18,14 @@ export interface UnpackSession {
   readonly signal: AbortSignal;
 }
 
-interface LayerToUnpack {
+export interface LayerToUnpack {
   readonly descriptor: Descriptor;
   readonly diffId: Digest;
   /** Name of the snapshot to make. */
   readonly name: string;
   readonly parent: string | undefined;
+  /** RFC 3339; by default now. */
+  readonly createdAt?: string;
 }
 
 /** What this process is unpacking: two stages on one base wait for the same snapshots. */
@@ -40,13 +43,30 @@ export async function unpackImage(
 ): Promise<string | undefined> {
   const layers = layersOf(image);
   const top = layers.at(-1)?.name;
-  if (top === undefined || session.snapshots.get(top) !== undefined) return top;
-  const there = layers.findLastIndex(({ name }) => session.snapshots.get(name) !== undefined);
+  if (top === undefined || session.snapshots.isWhole(top)) return top;
+  const there = await soundBelow(session, layers);
   for (const layer of layers.slice(there + 1)) {
     await arrived(layer.descriptor.digest);
     await unpackOnce(session, layer);
   }
   return top;
+}
+
+/** The same for who runs something in it: the files are as they were unpacked. */
+export async function unpackSound(session: UnpackSession, image: Image): Promise<string | undefined> {
+  for (;;) {
+    const top = await unpackImage(session, image);
+    if (top === undefined || (await isSound(session, top))) return top;
+  }
+}
+
+/** The last layer that is there, as are all below it; -1 where none is. */
+async function soundBelow(session: UnpackSession, layers: readonly LayerToUnpack[]): Promise<number> {
+  for (;;) {
+    const there = layers.findLastIndex(({ name }) => session.snapshots.isWhole(name));
+    const name = layers[there]?.name;
+    if (name === undefined || (await isSound(session, name))) return there;
+  }
 }
 
 function layersOf({ manifest, config }: Image): readonly LayerToUnpack[] {
@@ -58,7 +78,8 @@ function layersOf({ manifest, config }: Image): readonly LayerToUnpack[] {
   });
 }
 
-async function unpackOnce(session: UnpackSession, layer: LayerToUnpack): Promise<void> {
+/** One layer on a committed snapshot, unless that is there by now. Throws as `unpackImage`. */
+export async function unpackOnce(session: UnpackSession, layer: LayerToUnpack): Promise<void> {
   const mine = running.get(session.snapshots) ?? new Map<string, Promise<void>>();
   running.set(session.snapshots, mine);
   const other = mine.get(layer.name);
@@ -78,7 +99,7 @@ async function unpackLayer(session: UnpackSession, layer: LayerToUnpack): Promis
     snapshots.discard(active);
     throw error;
   }
-  snapshots.commit(active, layer.name);
+  snapshots.commit(active, layer.name, { purpose: { kind: 'image-layer', text: layer.descriptor.digest }, createdAt: layer.createdAt });
 }
 
 async function applyLayer(session: UnpackSession, active: ActiveSnapshot, layer: LayerToUnpack): Promise<void> {
@@ -91,7 +112,7 @@ async function applyLayer(session: UnpackSession, active: ActiveSnapshot, layer:
   };
   const changes = readLayer(counted(store.content.stream(digest), progress.add), { mediaType, signal, onDiffId });
   using lower = snapshots.tree(layer.parent);
-  await applyChanges(changes, active.upperFd, { lower, signal });
+  await applyChanges(changes, active.upperFd, { lower, signal, losses: { emit, of: `layer ${digest}` } });
   if (found !== layer.diffId) {
     throw new TsbuildError('DIGEST_MISMATCH', `Cannot unpack layer ${digest}: expected diffID ${layer.diffId}, found ${found ?? 'none'}`, {
       hint: 'The image contradicts itself: whoever made it must make it again.',

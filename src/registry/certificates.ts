@@ -2,7 +2,7 @@
 import { X509Certificate } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import * as tls from 'node:tls';
+import tls from 'node:tls';
 import { TsbuildError } from '../errors.ts';
 import { configHome } from './read-registries.ts';
 import type { Registries } from './registries.ts';

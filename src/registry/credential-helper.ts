@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { TsbuildError } from '../errors.ts';
 import type { Credential } from './credential.ts';
-import { redactText } from './redact.ts';
+import { quoteForeignWords } from './foreign-words.ts';
 
 const NAME = /^[a-z0-9_-]+$/;
 const TIMEOUT_MS = 10_000;
@@ -101,7 +101,7 @@ const GET = { verb: 'get' } as const;
 const DOING = { get: 'ask', store: 'store in', erase: 'erase from' } as const;
 
 function helperError(name: string, { verb }: Pick<Question, 'verb'>, reason: string, cause?: unknown): TsbuildError {
-  const message = `Cannot ${DOING[verb]} the credential helper docker-credential-${redactText(name)}: ${reason}`;
+  const message = `Cannot ${DOING[verb]} the credential helper docker-credential-${quoteForeignWords(name)}: ${reason}`;
   return new TsbuildError(verb === 'get' ? 'REGISTRY_UNAUTHORIZED' : 'LOGIN_FAILED', message, {
     hint: 'Install the helper, or take its name out of credsStore and credHelpers in the Docker config.json.',
     cause,

@@ -1,7 +1,8 @@
 /** The user's credentials for a repository. Source: Docker's `config.json`, containers-auth.json(5). Hosts match exactly: no prefix, no wildcard. */
 import { type Credential, serverKeys, withoutVersion } from './credential.ts';
+import { authsOf, type CredentialFile, readCredentialFile } from './credential-files.ts';
 import { askCredentialHelper } from './credential-helper.ts';
-import { asMap, asText, type ConfigFields, configError, dockerConfigPath, readDockerConfig } from './docker-config.ts';
+import { asMap, asText, type ConfigFields, configError } from './docker-config.ts';
 
 export interface FoundCredential {
   /** undefined = anonymous */
@@ -17,31 +18,56 @@ export interface CredentialQuestion {
   readonly repository?: string | undefined;
 }
 
-type AskHelper = (name: string, server: string) => Promise<Credential | undefined>;
-
-/** As `findCredential`, with each helper asked once about each server. */
-export function rememberingCredentials(dockerConfigDir: string): (question: CredentialQuestion) => Promise<FoundCredential> {
-  const answers = new Map<string, Promise<Credential | undefined>>();
-  const ask: AskHelper = (name, server) => {
-    const answer = answers.get(`${name} ${server}`) ?? askCredentialHelper(name, server);
-    answers.set(`${name} ${server}`, answer);
-    return answer;
-  };
-  return (question) => findCredential(question, dockerConfigDir, ask);
+/** How files are read and helpers asked. */
+export interface CredentialReaders {
+  readonly read: (file: CredentialFile) => Promise<ConfigFields | undefined>;
+  readonly ask: (name: string, server: string) => Promise<Credential | undefined>;
 }
 
-/**
- * Looks for the nearest namespace in auths (`host/team/app`, `host/team`), then for the host in credHelpers, credsStore and auths.
- * Throws REGISTRY_UNAUTHORIZED where the file or a helper is broken: never anonymous by accident.
- */
+const DIRECTLY: CredentialReaders = { read: readCredentialFile, ask: askCredentialHelper };
+
+/** As `findCredential`, with each file read once, and each helper asked once about each server. */
+export function rememberingCredentials(files: readonly CredentialFile[]): (question: CredentialQuestion) => Promise<FoundCredential> {
+  const answers = new Map<string, Promise<Credential | undefined>>();
+  const contents = new Map<string, Promise<ConfigFields | undefined>>();
+  const readers: CredentialReaders = {
+    ask: (name, server) => remembered(answers, `${name} ${server}`, () => askCredentialHelper(name, server)),
+    read: (file) => remembered(contents, file.path, () => readCredentialFile(file)),
+  };
+  return (question) => findCredential(question, files, readers);
+}
+
+function remembered<T>(known: Map<string, Promise<T>>, key: string, find: () => Promise<T>): Promise<T> {
+  const found = known.get(key) ?? find();
+  known.set(key, found);
+  return found;
+}
+
+/** The first file that has any credential for the repository. Throws REGISTRY_UNAUTHORIZED where a file or a helper is broken: never anonymous by accident. */
 export async function findCredential(
-  { registry, repository }: CredentialQuestion,
-  dockerConfigDir: string,
-  ask: AskHelper = askCredentialHelper,
+  question: CredentialQuestion,
+  files: readonly CredentialFile[],
+  readers: CredentialReaders = DIRECTLY,
 ): Promise<FoundCredential> {
-  const path = dockerConfigPath(dockerConfigDir);
-  const config = await readDockerConfig(path);
-  const auths = asMap(config.get('auths')) ?? new Map<string, unknown>();
+  const without: string[] = [];
+  for (const [index, file] of files.entries()) {
+    const config = await readers.read(file);
+    const found = config === undefined ? undefined : await findIn(config, file.path, { question, ask: readers.ask });
+    if (found !== undefined) return found;
+    // The first is the one that a login would write.
+    if (config !== undefined || index === 0) without.push(file.path);
+  }
+  const verb = without.length > 1 ? 'have' : 'has';
+  return { credential: undefined, source: `none, since ${without.join(' and ')} ${verb} none for ${question.registry}` };
+}
+
+/** Looks for the nearest namespace in auths (`host/team/app`, `host/team`), then for the host in credHelpers, credsStore and auths. */
+async function findIn(
+  config: ConfigFields,
+  path: string,
+  { question: { registry, repository }, ask }: { question: CredentialQuestion; ask: CredentialReaders['ask'] },
+): Promise<FoundCredential | undefined> {
+  const auths = authsOf(config);
   const keys = serverKeys(registry);
   const near = namespacesOf(repository).map((namespace) =>
     authEntry(
@@ -59,7 +85,7 @@ export async function findCredential(
   }
   const entry = authEntry(auths, keys);
   const credential = entry === undefined ? undefined : parseEntry(entry, path);
-  return credential === undefined ? { credential, source: `none, since ${path} has none for ${registry}` } : { credential, source: path };
+  return credential === undefined ? undefined : { credential, source: path };
 }
 
 /** The program that keeps this registry's secrets, by its name without `docker-credential-`. */

@@ -1,15 +1,17 @@
 /** Docker's `config.json`: read with distrust, changed without touching what is not ours. Source: Docker's "config.json properties". */
 import { constants } from 'node:fs';
-import { type FileHandle, mkdir, open, readFile, realpath, rename, rm } from 'node:fs/promises';
+import { type FileHandle, open, readFile, realpath, rename, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { TsbuildError } from '../errors.ts';
 import { waitForLock } from '../sys/lock.ts';
+import { makeDirectories } from '../sys/make-directories.ts';
 import { replaceMember } from './json-member.ts';
 
 /** Names of a JSON object; a `Map`, since they are foreign. */
 export type ConfigFields = ReadonlyMap<string, unknown>;
 
+const ABSENCE: readonly string[] = ['ENOENT', 'ENOTDIR'];
 const CONFIG_MAX = 4 * 1024 * 1024;
 
 export function defaultDockerConfigDir(): string {
@@ -21,9 +23,10 @@ export function dockerConfigPath(directory: string): string {
   return join(directory, 'config.json');
 }
 
-/** Empty where there is no file. Throws REGISTRY_UNAUTHORIZED where it cannot be read: never anonymous by accident. */
-export async function readDockerConfig(path: string): Promise<ConfigFields> {
-  return parseConfig(await readText(path), path);
+/** undefined where there is no file. Throws REGISTRY_UNAUTHORIZED where it cannot be read: never anonymous by accident. `absence`: codes that say so. */
+export async function readDockerConfig(path: string, absence = ABSENCE): Promise<ConfigFields | undefined> {
+  const text = await readText(path, absence);
+  return text === undefined ? undefined : parseConfig(text, path);
 }
 
 /**
@@ -35,7 +38,7 @@ export async function changeDockerConfig(
   change: (config: ConfigFields) => ReadonlyMap<string, unknown> | undefined,
 ): Promise<void> {
   try {
-    await mkdir(directory, { recursive: true, mode: 0o700 });
+    makeDirectories(directory, 0o700);
     // A link is somebody's choice of where the file lies: it stays, and its target is replaced.
     const path = await realpath(dockerConfigPath(directory)).catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return dockerConfigPath(directory);
@@ -43,7 +46,7 @@ export async function changeDockerConfig(
     });
     await using home = await open(dirname(path), 'r');
     await waitForLock(home.fd, 'exclusive');
-    const text = await readText(path);
+    const text = (await readText(path, ABSENCE)) ?? '{}';
     const members = change(parseConfig(text, path));
     if (members === undefined) return;
     const changed = [...members].reduce((before, [name, value]) => replaceMember(before, name, value), text);
@@ -75,11 +78,12 @@ async function replace(path: string, home: FileHandle, text: string): Promise<vo
   await home.sync();
 }
 
-async function readText(path: string): Promise<string> {
+async function readText(path: string, absence: readonly string[]): Promise<string | undefined> {
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return '{}';
+    if (absence.includes(error.code ?? '')) return undefined;
     throw configError(path, error.code ?? 'unreadable', error);
   });
+  if (text === undefined) return undefined;
   if (text.length > CONFIG_MAX) throw configError(path, 'it is larger than 4 MiB');
   // Docker, too, takes an empty file for an empty configuration.
   return text.trim() === '' ? '{}' : text;
@@ -107,7 +111,7 @@ export function asText(value: unknown): string | undefined {
 
 export function configError(path: string, reason: string, cause?: unknown): TsbuildError {
   return new TsbuildError('REGISTRY_UNAUTHORIZED', `Cannot read credentials from ${path}: ${reason}`, {
-    hint: 'Repair or remove the file; `tsbuild login` writes it anew.',
+    hint: 'Repair or remove the file; a login writes it anew.',
     cause,
   });
 }

@@ -1,6 +1,6 @@
 /** Which server speaks for the registry of a reference, and where it may send us. */
 import { TsbuildError } from '../errors.ts';
-import { isLoopbackHost } from './host-scope.ts';
+import { isLoopbackHost } from '../http/host-scope.ts';
 
 export interface Endpoint {
   /** As in references, such as `docker.io`. */

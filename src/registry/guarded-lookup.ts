@@ -1,7 +1,7 @@
 /** A name look-up for hosts that a registry leads to: addresses more private than its own do not exist. */
 import { lookup } from 'node:dns';
 import type { LookupFunction } from 'node:net';
-import { type HostScope, mayLeadTo, scopeOfAddress } from './host-scope.ts';
+import { type HostScope, mayLeadTo, scopeOfAddress } from '../http/host-scope.ts';
 
 /** Checked when the socket connects, so a name that changes its address gains nothing. Behind a proxy the proxy looks up. */
 export function guardedLookup(registryScopes: () => Promise<readonly HostScope[]>): LookupFunction {

@@ -2,6 +2,7 @@
 import { type Authorizer, openAuthorizer } from './authorizer.ts';
 import type { Connection } from './connection.ts';
 import { type Credential, serverKeys } from './credential.ts';
+import { authsOf } from './credential-files.ts';
 import { eraseFromHelper, storeInHelper } from './credential-helper.ts';
 import { helperOf, keysMeaning } from './credentials.ts';
 import { asMap, type ConfigFields, changeDockerConfig, dockerConfigPath, readDockerConfig } from './docker-config.ts';
@@ -59,7 +60,7 @@ export async function keepCredential(
   const { registry, credential } = login;
   const [key] = serverKeys(registry);
   const file = dockerConfigPath(dockerConfigDir);
-  const helper = helperOf(await readDockerConfig(file), registry);
+  const helper = helperOf((await readDockerConfig(file)) ?? new Map(), registry);
   if (helper !== undefined) await storeInHelper(helper, key, credential);
   // Docker, too, leaves an empty entry for what a helper has: tools list the registries by it.
   const entry = helper === undefined ? entryOf(login) : {};
@@ -69,7 +70,7 @@ export async function keepCredential(
 
 /** `absent`: nobody knew the registry. */
 export async function forgetCredential(dockerConfigDir: string, registry: string): Promise<'removed' | 'absent'> {
-  const config = await readDockerConfig(dockerConfigPath(dockerConfigDir));
+  const config = (await readDockerConfig(dockerConfigPath(dockerConfigDir))) ?? new Map();
   const helper = helperOf(config, registry);
   if (helper !== undefined) await eraseFromHelper(helper, serverKeys(registry)[0]);
   if (keysMeaning(authsOf(config), serverKeys(registry)).length === 0) return 'absent';
@@ -81,10 +82,6 @@ function entryOf({ username, credential }: { username: string; credential: Crede
   const password = credential.kind === 'password' ? credential.password : '';
   const auth = Buffer.from(`${username}:${password}`, 'utf8').toString('base64');
   return credential.kind === 'password' ? { auth } : { auth, identitytoken: credential.token };
-}
-
-function authsOf(config: ConfigFields): ConfigFields {
-  return asMap(config.get('auths')) ?? new Map();
 }
 
 /** All other entries as they are; those that mean the same registry by another spelling would come first, and go. */

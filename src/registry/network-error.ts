@@ -34,7 +34,7 @@ export function networkError(error: unknown, request: HttpRequest, proxy?: strin
   const way = proxy === undefined ? '' : ` through the proxy ${proxy}`;
   return new RegistryError('REGISTRY_UNREACHABLE', `Cannot ${request.action}: ${request.url.host}${way}: ${reason}`, {
     request: failedRequest(request.method, request.url),
-    attemptsMax: attemptsOfNetworkCode(code),
+    ...attemptsOfNetworkCode(code),
     hint,
     cause: error,
   });
@@ -48,11 +48,13 @@ function proxyRefusal(error: unknown): Explanation | undefined {
   return { reason: `the proxy answered ${status}`, hint };
 }
 
+const HINTS: Readonly<Record<string, string>> = { ENETUNREACH: 'Check the network of this machine: it has no way there.' };
+
 function explained(code: string): Explanation {
   const unresolved = code === 'ENOTFOUND' || code === 'EAI_AGAIN';
   return {
     reason: REASONS.get(code) ?? code,
-    hint: unresolved ? 'Check the registry name and the DNS settings of this machine.' : undefined,
+    hint: unresolved ? 'Check the registry name and the DNS settings of this machine.' : HINTS[code],
   };
 }
 

@@ -7,6 +7,7 @@ import { openAuthorizer } from './authorizer.ts';
 import { openBlobPushes } from './blob-pushes.ts';
 import type { OpenBlob } from './blob-source.ts';
 import { type ConnectionOptions, openConnection } from './connection.ts';
+import { credentialFiles } from './credential-files.ts';
 import { rememberingCredentials } from './credentials.ts';
 import { type BlobOptions, type DigestCheck, fetchBlob } from './fetch-blob.ts';
 import { throughMirrors } from './mirrored.ts';
@@ -104,7 +105,7 @@ function connect(options: RegistryClientOptions): Connected & { readonly registr
   const connection = openConnection(options);
   const { transport, policy, signal, userAgent } = connection;
   const authorizer = openAuthorizer({
-    findCredential: rememberingCredentials(connection.dockerConfigDir),
+    findCredential: rememberingCredentials(credentialFiles(connection.dockerConfigDir)),
     fetchToken: tokenFetcher({ transport, policy, signal, userAgent }),
     now: policy.now,
   });

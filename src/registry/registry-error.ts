@@ -1,6 +1,7 @@
 /** What a registry or the way to it refused. Source: distribution-spec "Error Codes". */
 import { type ErrorDetails, type ErrorName, TsbuildError } from '../errors.ts';
-import { redactText, redactUrl } from './redact.ts';
+import { shownUrl } from '../http/shown-url.ts';
+import { quoteForeignWords } from './foreign-words.ts';
 
 export interface FailedRequest {
   readonly method: string;
@@ -18,6 +19,8 @@ export interface RegistryErrorFields {
   readonly retryAfterMs?: number | undefined;
   /** How often a request that ends so may be sent in all; 1 = not again. */
   readonly attemptsMax?: number;
+  /** It may go away by itself, though another request is worth it only to who insists. */
+  readonly mayPass?: boolean;
 }
 
 export class RegistryError extends TsbuildError {
@@ -27,6 +30,7 @@ export class RegistryError extends TsbuildError {
   readonly codes: readonly string[];
   readonly retryAfterMs: number | undefined;
   readonly attemptsMax: number;
+  readonly mayPass: boolean;
 
   constructor(errorName: ErrorName, message: string, details: RegistryErrorFields & ErrorDetails) {
     super(errorName, message, details);
@@ -35,18 +39,19 @@ export class RegistryError extends TsbuildError {
     this.codes = details.codes ?? [];
     this.retryAfterMs = details.retryAfterMs;
     this.attemptsMax = details.attemptsMax ?? 1;
+    this.mayPass = details.mayPass ?? this.attemptsMax > 1;
   }
 }
 
 export function failedRequest(method: string, url: URL): FailedRequest {
-  return { method, url: redactUrl(url) };
+  return { method, url: shownUrl(url) };
 }
 
 /** Codes and words out of an error body `{"errors":[{"code","message"}]}`; other bodies give none. */
 export function parseErrorBody(body: string): { codes: readonly string[]; words: string } {
   const errors = errorList(body);
   const codes = errors.flatMap(({ code }) => (typeof code === 'string' && /^[A-Z][A-Z0-9_]{0,63}$/.test(code) ? [code] : []));
-  const words = errors.flatMap(({ message }) => (typeof message === 'string' && message !== '' ? [redactText(message)] : []));
+  const words = errors.flatMap(({ message }) => (typeof message === 'string' && message !== '' ? [quoteForeignWords(message)] : []));
   return { codes: codes.slice(0, 5), words: words.slice(0, 2).join('; ') };
 }
 

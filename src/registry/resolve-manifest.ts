@@ -4,8 +4,9 @@ import { TsbuildError } from '../errors.ts';
 import { chooseManifest } from '../oci/choose-manifest.ts';
 import { type Descriptor, MEDIA_TYPE } from '../oci/descriptor.ts';
 import { digestOf } from '../oci/digest.ts';
+import { invalid } from '../oci/json-fields.ts';
 import type { Manifest } from '../oci/manifest.ts';
-import { MANIFEST_BYTES_MAX, type ManifestDocument, parseManifestDocument } from '../oci/parse-manifest.ts';
+import { IS_SCHEMA_1, MANIFEST_BYTES_MAX, type ManifestDocument, parseManifestDocument } from '../oci/parse-manifest.ts';
 import type { Platform } from '../oci/platform.ts';
 import { formatReference, type Reference } from '../oci/reference.ts';
 import { pullScope, repositoryPath } from './repository.ts';
@@ -37,6 +38,7 @@ type Expected = Pick<Descriptor, 'digest'> & Partial<Descriptor>;
 /** All that is asked for, the newer first. */
 const ACCEPTED_TYPES = [MEDIA_TYPE.index, MEDIA_TYPE.manifest, MEDIA_TYPE.dockerManifestList, MEDIA_TYPE.dockerManifest];
 const DEADLINE_MS = 60_000;
+const SCHEMA_1_TYPE = /^application\/vnd\.docker\.distribution\.manifest\.v1\+(prettyjws|json)$/;
 /** An index may list indexes; nobody nests deeper. */
 const NESTING_MAX = 3;
 
@@ -87,6 +89,8 @@ async function fetchManifest(
     action: `pull ${subject}`,
   };
   const { response, bytes } = await requester.read(request, { maxBytes: MANIFEST_BYTES_MAX, deadlineMs: DEADLINE_MS });
+  // Its digest is of what was signed, and not of these bytes.
+  if (SCHEMA_1_TYPE.test(contentType(response) ?? '')) invalid(`the manifest of ${subject}`, IS_SCHEMA_1);
   checkDigest(bytes, expected, subject);
   checkDigestHeader(bytes, response, subject);
   const document = parseManifestDocument(bytes, contentType(response), `the manifest of ${subject}`);

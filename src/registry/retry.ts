@@ -7,7 +7,7 @@ import { RegistryError } from './registry-error.ts';
 export interface RetryOptions {
   /** Requests in all, the first included. */
   readonly attempts?: number;
-  /** So often even where we would sooner give up, such as a port that refuses. */
+  /** So often even where we would sooner give up, such as a port that refuses, or after a minute without an answer. */
   readonly insists?: boolean;
   /** First wait; each further one is twice as long, less up to a quarter by chance. */
   readonly baseMs?: number;
@@ -61,8 +61,8 @@ export function attemptsOfStatus(status: number): number {
   return RETRIED_STATUSES.has(status) ? Number.POSITIVE_INFINITY : 1;
 }
 
-export function attemptsOfNetworkCode(code: string): number {
-  return NETWORK_ATTEMPTS.get(code) ?? 1;
+export function attemptsOfNetworkCode(code: string): { readonly attemptsMax: number; readonly mayPass: boolean } {
+  return { attemptsMax: NETWORK_ATTEMPTS.get(code) ?? 1, mayPass: NETWORK_ATTEMPTS.has(code) };
 }
 
 /** Calls `attempt` until it returns, up to the policy's count and what the error itself allows; then its last error goes through. */
@@ -79,8 +79,8 @@ export async function withRetries<T>(policy: RetryPolicy, signal: AbortSignal, a
 
 /** Whether `error`, the outcome of request number `count`, allows another one. */
 export function mayRetry(policy: RetryPolicy, error: unknown, count: number): error is RegistryError {
-  if (!(error instanceof RegistryError) || error.attemptsMax === 1) return false;
-  return count < (policy.insists ? policy.attempts : Math.min(policy.attempts, error.attemptsMax));
+  if (!(error instanceof RegistryError)) return false;
+  return count < (policy.insists && error.mayPass ? policy.attempts : Math.min(policy.attempts, error.attemptsMax));
 }
 
 export interface FailedAttempt {

@@ -38,6 +38,11 @@ const HANDSHAKE_REASONS: readonly (readonly [RegExp, string, string])[] = [
     'it speaks no TLS of version 1.2 or newer',
     'Older versions are not secure; the registry has to offer a newer one.',
   ],
+  [
+    /NO_APPLICATION_PROTOCOL/,
+    'it speaks no HTTP/1.1',
+    'The registry, or what stands before it, speaks HTTP/2 alone; registries are spoken to in HTTP/1.1.',
+  ],
   [/CERTIFICATE_REQUIRED|ALERT_HANDSHAKE_FAILURE/, 'it ended the handshake: it may want a client certificate', IDENTITY_HINT],
   [
     /ALERT_(UNKNOWN_CA|BAD_CERTIFICATE|CERTIFICATE_UNKNOWN|CERTIFICATE_EXPIRED|CERTIFICATE_REVOKED|UNSUPPORTED_CERTIFICATE|ACCESS_DENIED|DECRYPT_ERROR)/,

@@ -2,15 +2,18 @@
 import { lookup } from 'node:dns/promises';
 import { setMaxListeners } from 'node:events';
 import type { Agent, Dispatcher } from 'undici';
+import { type HostScope, mayLeadTo, scopeOfAddress, scopeOfHost } from '../http/host-scope.ts';
+import { type ChosenProxy, proxyFor } from '../http/proxy.ts';
 import { type CertificateSources, readHostCertificates } from './certificates.ts';
+import { compilingOnce } from './compile-once.ts';
 import { tellingAlerts } from './connector.ts';
+import { type Answer, dispatch } from './dispatch.ts';
 import type { Endpoint } from './endpoint.ts';
 import { guardBody } from './guard-body.ts';
 import { guardedLookup } from './guarded-lookup.ts';
-import { type HostScope, mayLeadTo, scopeOfAddress, scopeOfHost } from './host-scope.ts';
 import { interruption } from './interruption.ts';
+import { largeReads } from './large-reads.ts';
 import { networkError, refusedTarget } from './network-error.ts';
-import { type ChosenProxy, proxyFor } from './proxy.ts';
 
 export interface HttpRequest {
   readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH';
@@ -118,7 +121,10 @@ async function openDispatcher(options: TransportOptions, endpoint: Endpoint, { h
       proxyTls: { ...strict, timeout },
     });
   }
-  return new Agent({ ...settings, connect: tellingAlerts(buildConnector(connect), identity.cert === undefined ? 'none' : 'shown') });
+  const secure = buildConnector(connect);
+  const opened: typeof secure = (asked, callback) =>
+    asked.protocol === 'https:' ? secure(asked, callback) : buildConnector({ ...connect, ...largeReads() })(asked, callback);
+  return new Agent({ ...settings, connect: compilingOnce(tellingAlerts(opened, identity.cert === undefined ? 'none' : 'shown')) });
 }
 
 interface ExchangeLimits {
@@ -132,37 +138,33 @@ async function exchange(dispatcher: Dispatcher, request: HttpRequest, limits: Ex
   throwIfAborted(limits.signal, request);
   const { origin, pathname, search } = request.url;
   const { body, signal } = guardBody(request.body, limits);
+  const options = {
+    origin,
+    path: pathname + search,
+    method: request.method,
+    headers: request.headers,
+    ...(request.answerMs === undefined ? {} : { headersTimeout: request.answerMs }),
+    ...(body === undefined ? {} : { body: body as Buffer }),
+  };
   try {
-    const response = await dispatcher.request({
-      origin,
-      path: pathname + search,
-      method: request.method,
-      headers: request.headers,
-      signal,
-      ...(request.answerMs === undefined ? {} : { headersTimeout: request.answerMs }),
-      ...(body === undefined ? {} : { body: body as Buffer }),
-    });
-    return asResponse(response, request, limits);
+    return asResponse(await dispatch(dispatcher, options, signal), request, limits);
   } catch (error) {
     throwIfAborted(limits.signal, request);
     throw networkError(error, request, limits.proxy);
   }
 }
 
-function asResponse({ statusCode, headers, body }: Dispatcher.ResponseData, request: HttpRequest, limits: ExchangeLimits): HttpResponse {
-  // A body that nobody reads any more may fail after the fact; its reader has been told already.
-  body.on('error', () => {});
+function asResponse({ status, headers, body, discard }: Answer, request: HttpRequest, limits: ExchangeLimits): HttpResponse {
   const valuesOf = (name: string): readonly string[] => {
     const value = Object.hasOwn(headers, name) ? headers[name] : undefined;
     return value === undefined ? [] : typeof value === 'string' ? [value] : value;
   };
   return {
     url: request.url,
-    status: statusCode,
+    ...{ status, discard },
     header: (name) => valuesOf(name)[0],
     headers: valuesOf,
     body: readBody(body, request, limits),
-    discard: () => void body.destroy(),
   };
 }
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import type { CredentialFile } from '../../src/registry/credential-files.ts';
 import { askCredentialHelper } from '../../src/registry/credential-helper.ts';
 import { findCredential, rememberingCredentials } from '../../src/registry/credentials.ts';
 import { basicAuth, dockerConfig } from './_images.ts';
@@ -33,12 +34,13 @@ after(() => {
   process.env.PATH = path;
 });
 
+const docker = (directory: string): CredentialFile => ({ path: join(directory, 'config.json'), kind: 'may-be-absent' });
 const find = async (registry: string, config: unknown, repository?: string) =>
-  (await findCredential({ registry, repository }, dockerConfig(config))).credential;
+  (await findCredential({ registry, repository }, [docker(dockerConfig(config))])).credential;
 const ANN = { kind: 'password', username: 'ann', password: 'p' } as const;
 
 test('findCredential() is anonymous without a config.json', async () => {
-  const found = await findCredential({ registry: 'r.example' }, '/nonexistent');
+  const found = await findCredential({ registry: 'r.example' }, [docker('/nonexistent')]);
   assert.deepEqual(found, { credential: undefined, source: 'none, since /nonexistent/config.json has none for r.example' });
 });
 
@@ -148,7 +150,7 @@ test('rememberingCredentials() asks a helper once for all repositories of a regi
   writeFileSync(join(helpers, 'docker-credential-counts'), `#!/bin/sh\necho x >> ${counter}\necho '{"Username":"ann","Secret":"p"}'\n`, {
     mode: 0o755,
   });
-  const find = rememberingCredentials(dockerConfig({ credsStore: 'counts' }));
+  const find = rememberingCredentials([docker(dockerConfig({ credsStore: 'counts' }))]);
   await Promise.all(['a', 'b', 'c/d'].map((repository) => find({ registry: 'r.example', repository })));
   assert.equal(readFileSync(counter, 'utf8'), 'x\n');
 });

@@ -35,7 +35,7 @@ test('replaceMember() changes what JSON.parse sees, whatever the object', () => 
 });
 
 const setAuths = (name: string) => (config: ReadonlyMap<string, unknown>) =>
-  new Map([['auths', { ...(config.get('auths') as object | undefined), [name]: { auth: 'eDp5' } }]]);
+  new Map([['auths', { ...(config?.get('auths') as object | undefined), [name]: { auth: 'eDp5' } }]]);
 
 test('changeDockerConfig() makes directory and file for their owner alone', async () => {
   const directory = join(temporaryDirectory(), 'a', 'docker');
@@ -63,7 +63,7 @@ test('changeDockerConfig() loses no change of ten at once, and takes away what a
   const names = Array.from({ length: 10 }, (_, index) => `r${index}`);
   await Promise.all(names.map((name) => changeDockerConfig(directory, setAuths(name))));
   const config = await readDockerConfig(join(directory, 'config.json'));
-  assert.deepEqual(Object.keys(config.get('auths') as object).toSorted(), names);
+  assert.deepEqual(Object.keys(config?.get('auths') as object).toSorted(), names);
   assert.deepEqual(readdirSync(directory), ['config.json']);
 });
 

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { type HostScope, mayLeadTo, scopeOfAddress, scopeOfHost } from '../../src/http/host-scope.ts';
+import { shownUrl } from '../../src/http/shown-url.ts';
 import { type Endpoint, endpointOf, redirectTarget, tokenRealm, uploadTarget, type Verdict } from '../../src/registry/endpoint.ts';
+import { quoteForeignWords } from '../../src/registry/foreign-words.ts';
 import { guardedLookup } from '../../src/registry/guarded-lookup.ts';
-import { type HostScope, mayLeadTo, scopeOfAddress, scopeOfHost } from '../../src/registry/host-scope.ts';
-import { redactText, redactUrl } from '../../src/registry/redact.ts';
 
 for (const [registry, origin] of [
   ['docker.io', 'https://registry-1.docker.io'],
@@ -133,8 +134,8 @@ for (const [scope, allowed] of [
   }
 }
 
-test('redactUrl() and redactText() leave no userinfo, query or control character', () => {
-  assert.equal(redactUrl(new URL('https://u:SECRET@h:8/p?X-Amz-Signature=SECRET#SECRET')), 'https://h:8/p');
-  assert.equal(redactText('see https://u:SECRET@h/p?sig=SECRET, or\r\n\u001b[2J http://[SECRET'), 'see https://h/p or [2J a URL');
-  assert.equal(redactText('x'.repeat(10_000)).length, 300);
+test('shownUrl() and quoteForeignWords() leave no userinfo, query or control character', () => {
+  assert.equal(shownUrl(new URL('https://u:SECRET@h:8/p?X-Amz-Signature=SECRET#SECRET')), 'https://h:8/p');
+  assert.equal(quoteForeignWords('see https://u:SECRET@h/p?sig=SECRET, or\r\n\u001b[2J http://[SECRET'), 'see https://h/p or [2J a URL');
+  assert.equal(quoteForeignWords('x'.repeat(10_000)).length, 300);
 });

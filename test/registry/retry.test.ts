@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { networkError } from '../../src/registry/network-error.ts';
 import { RegistryError } from '../../src/registry/registry-error.ts';
 import { parseRetryAfter, retryPolicy, withRetries } from '../../src/registry/retry.ts';
 
@@ -28,6 +29,26 @@ test('withRetries() shortens waits by chance, by a quarter at most', async () =>
 test('withRetries() heeds the attempts that the error allows', async () => {
   assert.deepEqual(await waitsOf(() => 0, 2), [1000]);
   assert.deepEqual(await waitsOf(() => 0, 1), []);
+});
+
+test('withRetries() repeats for who insists what may pass by itself, a timeout and a name without an address too, and nothing else', async () => {
+  const times = async (code: string, insists: boolean): Promise<number> => {
+    const url = new URL('http://h/');
+    const error = networkError(Object.assign(new Error('x'), { code }), { method: 'GET', url, headers: {}, action: 'x' });
+    let calls = 0;
+    const attempt = async (): Promise<never> => {
+      calls += 1;
+      throw error;
+    };
+    await assert.rejects(withRetries(retryPolicy({ attempts: 7, insists, sleep: async () => {} }), signal, attempt));
+    return calls;
+  };
+  for (const code of ['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT', 'ENOTFOUND']) {
+    assert.deepEqual([code, await times(code, false), await times(code, true)], [code, 1, 7]);
+  }
+  assert.deepEqual([await times('ECONNREFUSED', false), await times('ECONNREFUSED', true)], [2, 7]);
+  assert.deepEqual([await times('CERT_HAS_EXPIRED', false), await times('CERT_HAS_EXPIRED', true)], [1, 1]);
+  assert.deepEqual([await times('UND_ERR_HEADERS_OVERFLOW', false), await times('UND_ERR_HEADERS_OVERFLOW', true)], [1, 1]);
 });
 
 test('withRetries() lets an error that is not a registry error through at once', async () => {

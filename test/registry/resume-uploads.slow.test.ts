@@ -27,7 +27,7 @@ async function pushBroken(proxy: FaultProxy, faults: readonly Fault[], blob: Des
 }
 let repositories = 0;
 
-describe('X22: an upload that breaks', { timeout: 120_000 }, () => {
+describe('X22: an upload that breaks', { timeout: 600_000 }, () => {
   let registry: TestRegistry;
   let real: FaultProxy;
   let emulated: EmulatedRegistry;

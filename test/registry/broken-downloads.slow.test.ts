@@ -120,7 +120,7 @@ async function startServer(serve: (socket: Socket) => void): Promise<{ host: str
 }
 
 const IDLE_MS = 250;
-const BOUND_MS = 15_000;
+const BOUND_MS = 60_000;
 const head = (status: string, headers = ''): string => `HTTP/1.1 ${status}\r\n${headers}\r\n`;
 const drip = (socket: Socket, text: string, first = ''): void => {
   socket.write(first);

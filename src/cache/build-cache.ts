@@ -2,19 +2,33 @@
 import path from 'node:path';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { type Digest, isDigest } from '../oci/digest.ts';
+import type { Making } from './cache-key.ts';
+import { isGround, isMaking, isPortableLayer, type PortableLayer } from './portable-step.ts';
 import { openRecordFiles, type RecordFiles } from './record-files.ts';
 import { openStepAccounts, type StepAccounts } from './step-accounts.ts';
-import { openStepLocks, type StepLocks } from './step-locks.ts';
+import { openStepLocks, removeDeadStepLocks, type StepLocks } from './step-locks.ts';
 
 /** What a step left behind. */
 export interface StepRecord {
   readonly snapshot: string;
+  /** The making that it is the result of; absent in records of older versions. */
+  readonly made?: Making | undefined;
+  /** The step was made elsewhere: the snapshot may not be there. */
+  readonly elsewhere?: boolean | undefined;
+  /** What the snapshot can be made of then, on the files that the step starts from. */
+  readonly layer?: PortableLayer | undefined;
+  /** The directories that a layer by itself (`--link`) was made on. */
+  readonly ground?: readonly string[] | undefined;
 }
 
 /** A snapshot's changes as a packed layer. */
 export interface LayerRecord {
   readonly diffId: Digest;
   readonly descriptor: Descriptor;
+  /** The name of the snapshot, where there is one that it was packed from. */
+  readonly snapshot?: string | undefined;
+  /** When its files were made, RFC 3339; with it, the snapshot can be made of the layer again. */
+  readonly createdAt?: string | undefined;
 }
 
 export interface BuildCache {
@@ -28,6 +42,7 @@ export interface BuildCache {
 
 /** Opens the records in the state directory `root`, making their folders where absent. */
 export function openBuildCache(root: string): BuildCache {
+  removeDeadStepLocks(root);
   let accounts: StepAccounts | undefined;
   let locks: StepLocks | undefined;
   return {
@@ -46,12 +61,18 @@ export function openBuildCache(root: string): BuildCache {
 
 /** Snapshots of steps are named by 64 hex digits: a record that says otherwise names no path. */
 function isStepRecord(value: unknown): value is StepRecord {
-  const { snapshot } = (value ?? {}) as Partial<StepRecord>;
-  return typeof snapshot === 'string' && /^[a-f0-9]{64}$/.test(snapshot);
+  const { snapshot, made, layer, ground } = (value ?? {}) as Partial<StepRecord>;
+  return (
+    typeof snapshot === 'string' &&
+    /^[a-f0-9]{64}$/.test(snapshot) &&
+    (made === undefined || isMaking(made)) &&
+    (layer === undefined || isPortableLayer(layer)) &&
+    (ground === undefined || isGround(ground))
+  );
 }
 
 function isLayerRecord(value: unknown): value is LayerRecord {
   const { diffId, descriptor } = (value ?? {}) as Partial<LayerRecord>;
   const { digest, mediaType, size } = descriptor ?? {};
-  return isDigest(String(diffId)) && isDigest(String(digest)) && typeof mediaType === 'string' && Number.isSafeInteger(size);
+  return isDigest(diffId) && isDigest(digest) && typeof mediaType === 'string' && Number.isSafeInteger(size);
 }

@@ -97,6 +97,18 @@ export function baseKey(diffIds: readonly string[]): CacheKey {
   return encode([KEY_VERSION, 'base', diffIds]);
 }
 
+/** One making of a step: the same step made again is another. */
+export interface Making {
+  readonly key: CacheKey;
+  /** 64 random hex digits. */
+  readonly nonce: string;
+}
+
+/** What a making left, by a name that is never that of a base: a foreign record cannot take its place. */
+export function resultName({ key, nonce }: Making): CacheKey {
+  return encode(['tsbuild-result-1', key, nonce]);
+}
+
 /** Every value goes in with its type and length, so that no two lists of ingredients share an encoding. */
 function encode(values: readonly (string | readonly string[])[]): CacheKey {
   const hash = createHash('sha256');

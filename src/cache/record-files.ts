@@ -1,11 +1,18 @@
-/** Small JSON records in a directory, one file each: visible by rename, a miss where torn or absent. */
+/** Small JSON records in a directory, one file each: visible by rename, a miss where absent, torn or changed by the disk. */
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { openSealedJson, sealedJson } from '../sealed-json.ts';
+
+const KEY = /^[a-f0-9]{64}$/;
 
 export interface RecordFiles<T> {
   get(key: string): T | undefined;
   set(key: string, value: T): void;
+  /** All that are whole. */
+  entries(): [key: string, value: T][];
+  /** Absent is fine. */
+  remove(key: string): void;
 }
 
 /**
@@ -18,16 +25,24 @@ export function openRecordFiles<T>(directory: string, isRecord: (value: unknown)
   mkdirSync(temporaryDirectory, { recursive: true, mode: 0o700 });
   removeLeftovers(temporaryDirectory);
   const fileOf = (key: string) => {
-    if (!/^[a-f0-9]{64}$/.test(key)) throw new Error(`Not a record key: ${key}`);
+    if (!KEY.test(key)) throw new Error(`Not a record key: ${key}`);
     return path.join(directory, key);
   };
   return {
-    get: (key) => readRecord(fileOf(key), isRecord),
+    get: (key) => readRecord(fileOf(key), key, isRecord),
     set(key, value) {
       const temporary = path.join(temporaryDirectory, `${process.pid}-${randomBytes(8).toString('hex')}`);
-      writeFileSync(temporary, JSON.stringify(value), { mode: 0o600, flag: 'wx' });
+      writeFileSync(temporary, sealedJson({ key, value }), { mode: 0o600, flag: 'wx' });
       renameSync(temporary, fileOf(key));
     },
+    entries: () =>
+      readdirSync(directory)
+        .filter((key) => KEY.test(key))
+        .flatMap((key): [string, T][] => {
+          const value = readRecord(path.join(directory, key), key, isRecord);
+          return value === undefined ? [] : [[key, value]];
+        }),
+    remove: (key) => rmSync(fileOf(key), { force: true }),
   };
 }
 
@@ -38,12 +53,13 @@ function removeLeftovers(directory: string): void {
   }
 }
 
-function readRecord<T>(file: string, isRecord: (value: unknown) => value is T): T | undefined {
+/** The key is part of the record, so that one that lies under the name of another is none. */
+function readRecord<T>(file: string, key: string, isRecord: (value: unknown) => value is T): T | undefined {
   try {
-    const value: unknown = JSON.parse(readFileSync(file, 'utf8'));
-    return isRecord(value) ? value : undefined;
+    const record = openSealedJson(readFileSync(file, 'utf8'));
+    return record?.['key'] === key && isRecord(record['value']) ? record['value'] : undefined;
   } catch (error) {
-    if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
 }

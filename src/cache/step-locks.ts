@@ -2,9 +2,9 @@
  * One process makes a step, others wait for its result: `cache/running/<key>`, a file under flock(2). The lock dies with its process.
  * Whoever holds one holds it for that step alone, and takes no other meanwhile: so no two processes can wait for each other.
  */
-import { closeSync, constants, fstatSync, mkdirSync, openSync, readdirSync, statSync, unlinkSync } from 'node:fs';
+import { closeSync, constants, existsSync, mkdirSync, openSync, readdirSync, unlinkSync } from 'node:fs';
 import path from 'node:path';
-import { lockFile, waitForLock } from '../sys/lock.ts';
+import { isStillNamed, lockFile, waitForLock } from '../sys/lock.ts';
 import type { CacheKey } from './cache-key.ts';
 
 export interface StepLocks {
@@ -48,13 +48,9 @@ async function locked(fd: number, file: string, signal: AbortSignal): Promise<bo
     closeSync(fd);
     throw error;
   }
-  if (isStillThere(fd, file)) return true;
+  if (isStillNamed(fd, file)) return true;
   closeSync(fd);
   return false;
-}
-
-function isStillThere(fd: number, file: string): boolean {
-  return statSync(file, { throwIfNoEntry: false })?.ino === fstatSync(fd).ino;
 }
 
 /** The name goes while the lock is held: who waits for it sees that, and asks again. */
@@ -63,11 +59,17 @@ function release(fd: number, file: string): void {
   closeSync(fd);
 }
 
+/** Removes what killed processes left, where nobody else is about to open the locks. */
+export function removeDeadStepLocks(root: string): void {
+  const directory = path.join(root, 'cache', 'running');
+  if (existsSync(directory)) removeLeftovers(directory);
+}
+
 function removeLeftovers(directory: string): void {
   for (const name of readdirSync(directory)) {
     const file = path.join(directory, name);
     const fd = openLock(file);
-    if (lockFile(fd, 'exclusive') && isStillThere(fd, file)) release(fd, file);
+    if (lockFile(fd, 'exclusive') && isStillNamed(fd, file)) release(fd, file);
     else closeSync(fd);
   }
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
@@ -34,6 +34,27 @@ describe('openStatIndex()', () => {
     const index = openStatIndex(root, '/context');
     index.set('a', STAMP, 'digest', 1010);
     assert.equal(index.get('a', STAMP), undefined);
+  });
+
+  test('X32 remembers many files, in records of a few thousand, and drops the records that it no longer needs', () => {
+    const names = Array.from({ length: 12_001 }, (_, index) => `file-${index}`);
+    const first = openStatIndex(root, '/context');
+    for (const name of names) first.set(name, STAMP, name, 2000);
+    first.save();
+    const records = () => readdirSync(path.join(root, 'cache/contexts')).filter((name) => name !== '.tmp').length;
+    assert.equal(records(), 3);
+    const second = openStatIndex(root, '/context');
+    for (const name of names) assert.equal(second.get(name, STAMP), name);
+    const third = openStatIndex(root, '/context');
+    for (const name of names.slice(0, 4000)) third.get(name, STAMP);
+    third.set('new', STAMP, 'new', 2000);
+    third.save();
+    assert.equal(records(), 1);
+    const last = openStatIndex(root, '/context');
+    assert.deepEqual(
+      ['new', 'file-3999', 'file-4000'].map((name) => last.get(name, STAMP)),
+      ['new', 'file-3999', undefined],
+    );
   });
 
   test('forgets files that a build did not ask for', () => {

@@ -5,10 +5,10 @@
 import { spawn } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import { TsbuildError } from '../errors.ts';
+import { entryFile } from '../sys/entry-file.ts';
 import { makeMemoryFile } from '../sys/pipe.ts';
 import { pidfdOpen, pidfdSendSignal } from '../sys/process.ts';
 import { type ContainerProgram, hasPidNamespace } from './container-program.ts';
-import { entryFile } from './entry-file.ts';
 import type { Launch, LaunchInputs } from './launcher.ts';
 
 /** The helper's descriptors from 0 on; launch-helper.ts knows them. 3 is the program. */

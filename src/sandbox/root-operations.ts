@@ -21,7 +21,7 @@ const MNT_DETACH = 2;
 const O_PATH_CLOEXEC = 0o12000000;
 const S_IFCHR = 0o020000;
 const S_IFREG = 0o100000;
-/** What mount(2) takes of its options, on every architecture at least. */
+/** What mount(2) takes of its options, on every architecture at least; it would cut off more in silence. Snapshots are stacks that fit. */
 const OPTION_PAGE_BYTES = 4096;
 /**
  * Whatever the machine's defaults: an upper directory must say by itself what changed. `userxattr`, marks that are not the machine's
@@ -93,23 +93,9 @@ function overlayRoot(rootfs: OverlayRootfs, stacks: readonly Stack[], host: Host
     ...scratchAt(rootfs.merged, nodesOf(host)),
     ...stacks.flatMap((stack) => stackOperations(stack, `${rootfs.cwd}/${rootfs.merged}`, host)),
     ...(stacks.length === 0 ? [] : [goTo(rootfs.cwd)]),
-    ...mountOverlay({ ...rootfs, host }, rootfs.merged, 'overlay'),
+    mountOverlay({ ...rootfs, host }, rootfs.merged),
     openHere(rootfs.merged, ROOT.result),
   ];
-}
-
-/** `place` may be relative to the current directory, as the layers are. */
-function mountOverlay(layers: Layers, place: string, as: string): Operation[] {
-  const data = overlayOptions(layers);
-  return Buffer.byteLength(data) < OPTION_PAGE_BYTES ? [overlayAt(place, data)] : configureOverlay(layers, place, as);
-}
-
-function overlayAt(place: string, data: string): Operation {
-  return {
-    syscall: 'mount',
-    arguments: [{ text: 'overlay' }, { text: place }, { text: 'overlay' }, MS_NODEV, { text: data }],
-    subject: `overlay on ${place} (MS_NODEV; ${data})`,
-  };
 }
 
 interface Layers {
@@ -119,40 +105,24 @@ interface Layers {
   readonly host: Host;
 }
 
-/** For more layers than fit into the option page, which mount(2) would cut off in silence. `lowerdir+` needs Linux 6.5. */
-function configureOverlay({ lower, upper, work, host }: Layers, place: string, as: string): Operation[] {
-  const layers = lower.map((path) => ['lowerdir+', path] as const);
-  const writable =
-    upper === undefined || work === undefined
-      ? []
-      : ([
-          ['upperdir', upper],
-          ['workdir', work],
-        ] as const);
-  const subject = `overlay of ${lower.length} layers (so many need Linux 6.5)`;
-  const configured = newFileSystem({
-    type: 'overlay',
-    options: [...PLAIN_LAYERS[host].map(keyAndValue), ...layers, ...writable],
-    attributes: ['nodev'],
-    as,
-  });
-  return [
-    // All options in each message would be pages of layers.
-    ...configured.map((operation) => ({ ...operation, subject })),
-    openHere(place, `${as}.place`),
-    attach(as, { result: `${as}.place` }, `overlay on ${place}`),
-  ];
+/** `place` may be relative to the current directory, as the layers are. */
+function mountOverlay(layers: Layers, place: string): Operation {
+  const data = overlayOptions(layers);
+  if (Buffer.byteLength(data) >= OPTION_PAGE_BYTES) throw new Error(`${layers.lower.length} layers are more than a mount takes`);
+  return {
+    syscall: 'mount',
+    arguments: [{ text: 'overlay' }, { text: place }, { text: 'overlay' }, MS_NODEV, { text: data }],
+    subject: `overlay on ${place} (MS_NODEV; ${data})`,
+  };
 }
 
-function keyAndValue(option: string): string | readonly [string, string] {
-  const [key = '', value] = option.split('=');
-  return value === undefined ? key : [key, value];
-}
-
-/** Escapes what separates options and layers. */
+/**
+ * Escapes what separates options and layers. What a crash of the machine may have cut is never used: so nothing that a step syncs has to be on
+ * the disk, nor what the file system below holds, when this one is let go (Documentation/filesystems/overlayfs.rst, "Volatile mount").
+ */
 function overlayOptions({ lower, upper, work, host }: Layers): string {
   const escaped = (path: string) => path.replace(/[\\,:]/g, '\\$&');
-  const writable = upper === undefined || work === undefined ? '' : `,upperdir=${escaped(upper)},workdir=${escaped(work)}`;
+  const writable = upper === undefined || work === undefined ? '' : `,upperdir=${escaped(upper)},workdir=${escaped(work)},volatile`;
   return `${PLAIN_LAYERS[host].join(',')},lowerdir=${lower.map(escaped).join(':')}${writable}`;
 }
 
@@ -171,7 +141,7 @@ export function layersName(as: string): string {
   return `${as}.layers`;
 }
 
-/** Mounted in the scratch tmpfs, before the root file system comes to lie on it: by path, which old kernels need for many layers. */
+/** Mounted in the scratch tmpfs, before the root file system comes to lie on it: by path, as layers are given. */
 function stackOperations({ stack, as }: Stack, scratch: string, host: Host): Operation[] {
   const { cwd, lower, writable } = stack;
   const place = `${scratch}/${as}`;
@@ -182,7 +152,7 @@ function stackOperations({ stack, as }: Stack, scratch: string, host: Host): Ope
     goTo(cwd),
     makeDirectory(SCRATCH, as, 0o700),
     ...(lower.length === 0 ? [makeDirectory(SCRATCH, `${as}.none`, 0o755)] : []),
-    ...mountOverlay({ lower: [...lower, ...padding], ...writable, host }, place, `${as}.overlay`),
+    mountOverlay({ lower: [...lower, ...padding], ...writable, host }, place),
     openHere(place, layersName(as)),
   ];
 }

@@ -1,7 +1,7 @@
 /** A container from busybox on an overlay of directories made on the spot. */
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { DEFAULT_CAPABILITIES, DEFAULT_READONLY_PATHS, defaultMaskedPaths, defaultMounts } from '../../src/sandbox/container-defaults.ts';
 import type { ContainerSpec, ProcessSpec } from '../../src/sandbox/container-spec.ts';
 import { hostFacts } from '../../src/sandbox/host-facts.ts';
@@ -60,7 +60,8 @@ export async function run(
   options: { process?: Partial<ProcessSpec>; spec?: Partial<ContainerSpec>; io?: Partial<ContainerIo> } = {},
 ): Promise<Outcome> {
   const argv = typeof command === 'string' ? ['sh', '-c', command] : command;
-  const spec = { ...box.spec, ...options.spec, process: { ...box.spec.process, argv, ...options.process } };
+  const { rootfs, ...asked } = { ...box.spec, ...options.spec };
+  const spec = { ...asked, rootfs: withWorkOfItsOwn(rootfs), process: { ...box.spec.process, argv, ...options.process } };
   const output = { stdout: '', stderr: '' };
   const exit = await runContainer(spec, {
     stdin: 'empty',
@@ -72,4 +73,9 @@ export async function run(
     ...options.io,
   });
   return { ...exit, ...output };
+}
+
+/** What an overlay without syncs worked in, the kernel takes for no other one. */
+function withWorkOfItsOwn(rootfs: ContainerSpec['rootfs']): ContainerSpec['rootfs'] {
+  return 'work' in rootfs ? { ...rootfs, work: basename(mkdtempSync(join(rootfs.cwd, 'w'))) } : rootfs;
 }

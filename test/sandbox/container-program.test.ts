@@ -124,7 +124,7 @@ describe('containerProgram', () => {
 
   it('escapes what separates overlay options', () => {
     const line = order().find((text) => text.startsWith('mount overlay')) ?? '';
-    assert.ok(line.includes('lowerdir=a/fs:b\\,c\\:d\\\\e/fs,upperdir=u/fs,workdir=u/work'), line);
+    assert.ok(line.includes('lowerdir=a/fs:b\\,c\\:d\\\\e/fs,upperdir=u/fs,workdir=u/work,volatile'), line);
   });
 
   it('drops exactly the capabilities that the spec does not name', () => {

@@ -17,7 +17,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { basename, join } from 'node:path';
-import { lockFile } from '../../sys/lock.ts';
+import { lockFile, lockNew } from '../../sys/lock.ts';
 
 export interface CgroupRecord {
   /** Unguessable, and so nobody else's: a name for the groups, after `tsbuild-`. */
@@ -37,25 +37,20 @@ const NEW = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constant
 /** A record without groups in `directory`, which is made where it is not there. */
 export function openRecord(directory: string): CgroupRecord {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
-  for (;;) {
+  const { id, path, fd } = lockNew(directory, () => {
     const id = randomBytes(8).toString('hex');
     const path = join(directory, id);
-    const fd = openSync(path, NEW, 0o600);
-    // Between open and flock the next command may have taken it for a dead one's.
-    if (!lockFile(fd, 'exclusive', 'try') || fstatSync(fd).nlink === 0) {
+    return { id, path, fd: openSync(path, NEW, 0o600) };
+  });
+  return {
+    id,
+    add: (group) => void writeSync(fd, `${group}\n`),
+    remove() {
+      unlinkSync(path);
       closeSync(fd);
-      continue;
-    }
-    return {
-      id,
-      add: (group) => void writeSync(fd, `${group}\n`),
-      remove() {
-        unlinkSync(path);
-        closeSync(fd);
-      },
-      abandon: () => closeSync(fd),
-    };
-  }
+    },
+    abandon: () => closeSync(fd),
+  };
 }
 
 /** Removes the control groups of processes that have died. Costs one look at a directory where there are none. */

@@ -6,7 +6,7 @@ import { closeSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { ERROR_CODES, type ErrorName, SyscallError, TsbuildError } from '../../errors.ts';
 import type { BuildEvent } from '../../events.ts';
-import { entryFile } from '../entry-file.ts';
+import { entryFile } from '../../sys/entry-file.ts';
 import { type Connector, type ConnectorProgram, startConnector } from './connector.ts';
 import { type NetworkPool, type NetworkPoolOptions, type StepNetwork, stepNetwork } from './network-pool.ts';
 

@@ -45,8 +45,20 @@ static long syscall64(long number) {
   return result;
 }
 
+/* Some hypervisors let no program make such calls. */
+static int has32(void) {
+  int status;
+  if (fork() == 0) {
+    int80(20 /* getpid */);
+    _exit(0);
+  }
+  wait(&status);
+  return WIFEXITED(status);
+}
+
 /* Every call gives an errno instead of running (the test changed ALLOW so), hence no call is left to end with: it faults. */
 static void probe(const char *file) {
+  int is32 = has32();
   int *found = mmap(0, 3 * 1024 * sizeof(int), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (fork() == 0) {
     install(file);
@@ -54,7 +66,7 @@ static void probe(const char *file) {
       /* uretprobe and uprobe (335, 336) pass by seccomp in the kernel, and kill who calls them from elsewhere. */
       if (number != 335 && number != 336) found[number] = -syscall64(number);
       found[1024 + number] = -syscall64(0x40000000L + number);
-      found[2048 + number] = -int80(number);
+      if (is32) found[2048 + number] = -int80(number);
     }
     __builtin_trap();
   }
@@ -102,7 +114,7 @@ describe('defaultFilter() in the kernel', { skip: process.arch === 'x64' ? false
   });
   after(() => rmSync(directory, { recursive: true }));
 
-  it('defaultFilter() gets the same verdict from the kernel as from the interpreter, for 1,024 numbers of three ABIs', () => {
+  it('defaultFilter() gets the same verdict from the kernel as from the interpreter, for 1,024 numbers of three ABIs', (context) => {
     const lines = run('probe', 'numbered-filter').trim().split('\n').map(Number);
     assert.equal(lines.length, 3 * 1024);
     const verdicts = new Map([
@@ -115,7 +127,10 @@ describe('defaultFilter() in the kernel', { skip: process.arch === 'x64' ? false
       { arch: 0xc000003e, base: 0x40000000 },
       { arch: 0x40000003, base: 0 },
     ];
-    abis.forEach(({ arch, base }, abi) => {
+    const has32 = lines.slice(2 * 1024).some((line) => line !== 0);
+    if (!has32)
+      context.diagnostic('NOT TRIED: int 0x80, by which 32-bit programs call the kernel, faults on this machine without any filter');
+    abis.slice(0, has32 ? 3 : 2).forEach(({ arch, base }, abi) => {
       for (let number = 0; number < 1024; number++) {
         if (abi === 0 && (number === 335 || number === 336)) {
           continue;

@@ -2,8 +2,10 @@
 import { openSync, statSync } from 'node:fs';
 import { httpMaterial } from '../../attestations/materials.ts';
 import { openDownloadCache } from '../../cache/download-cache.ts';
-import { fetchHttp, shownUrl } from '../../context/http-source.ts';
+import { fetchHttp } from '../../context/http-source.ts';
 import { TsbuildError } from '../../errors.ts';
+import { shownUrl } from '../../http/shown-url.ts';
+import type { Store } from '../../store/open-store.ts';
 import { type ByteString, fromText } from '../../tree/byte-string.ts';
 import type { FileNode, FileTree } from '../../tree/file-tree.ts';
 import type { OpenSources, SourceGroup } from './source-group.ts';
@@ -28,7 +30,7 @@ export function downloadGroup({ resources, plan }: StageRun, address: string, ch
   const expected = checksum === undefined ? undefined : parseChecksum(checksum);
   let fetching: Promise<Fetched> | undefined;
   const fetched = async () => {
-    fetching ??= download(resources.store.root, url, { expected, signal: resources.signal, secrets: resources.secrets });
+    fetching ??= download(resources.store, url, { expected, signal: resources.signal, secrets: resources.secrets });
     return await fetching;
   };
   return {
@@ -50,9 +52,9 @@ export interface Downloading {
   readonly secrets?: SecretReader | undefined;
 }
 
-/** What a URL gives, kept in the state directory `root`. Throws FETCH_FAILED, DIGEST_MISMATCH. */
-export async function download(root: string, url: URL, how: Downloading): Promise<Fetched> {
-  const cache = openDownloadCache(root);
+/** What a URL gives, kept in the state directory. Throws FETCH_FAILED, DIGEST_MISMATCH. */
+export async function download({ root, pin }: Pick<Store, 'root' | 'pin'>, url: URL, how: Downloading): Promise<Fetched> {
+  const cache = openDownloadCache(root, (digest) => pin('download', digest));
   const known = cache.get(url.href);
   const digest = how.expected ?? known?.digest;
   const kept = digest === undefined ? undefined : await cache.find(digest);

@@ -1,15 +1,16 @@
 /** The target stage's state as an image in the store: layers packed, times filled in, config and manifest written. */
+import type { PortableLayer } from '../../cache/portable-step.ts';
 import { assembleImage } from '../../images/assemble-image.ts';
 import { assembleIndex, type IndexPart } from '../../images/assemble-index.ts';
 import type { AssembledImage } from '../../images/assembled-image.ts';
 import { loadImage } from '../../images/image.ts';
 import { annotationsField, type ImageFormat } from '../../images/image-format.ts';
 import { imageSize } from '../../images/image-size.ts';
-import type { Descriptor } from '../../oci/descriptor.ts';
+import { type Descriptor, plainDescriptor } from '../../oci/descriptor.ts';
 import type { Digest } from '../../oci/digest.ts';
 import type { HistoryEntry, ImageConfig } from '../../oci/image-config.ts';
 import type { LayerSource } from './files.ts';
-import { packingOf, packSnapshot, recompress } from './pack-snapshot.ts';
+import { formOf, packingOf, packSnapshot, recompress } from './pack-snapshot.ts';
 import type { BuildResources } from './resources.ts';
 import type { StageState } from './stage-state.ts';
 
@@ -20,8 +21,6 @@ interface PackedSource {
   readonly createdAt: string | undefined;
 }
 
-/** Layers being packed at once: compression itself uses every core. */
-const PACKING_MAX = 2;
 /** Time of an image in which nothing has one. */
 const NO_TIME = '1970-01-01T00:00:00Z';
 
@@ -30,6 +29,8 @@ export interface ResultOptions {
   /** An index even of one platform. */
   readonly index: 'always' | 'for-several';
   readonly format: ImageFormat;
+  /** Fields of each image's config beside those of an image: of the layers that steps made, by their snapshots. */
+  readonly inline?: ((layers: ReadonlyMap<string, PortableLayer>) => object) | undefined;
   /** What goes into the index beside an image, and is about it; the second argument is the position of its state. */
   readonly attest?: ((image: AssembledImage, position: number) => Promise<Descriptor>) | undefined;
 }
@@ -59,8 +60,12 @@ export async function assembleResult(
   return { ...first, descriptor, size: imageSize(resources.store, descriptor) };
 }
 
-async function assembleOne(resources: BuildResources, state: StageState, { labels, format }: ResultOptions): Promise<AssembledImage> {
-  const layers = await packAll(resources, state.layers, format);
+async function assembleOne(
+  resources: BuildResources,
+  state: StageState,
+  { labels, format, inline }: ResultOptions,
+): Promise<AssembledImage> {
+  const layers = await Promise.all(state.layers.map((source) => packOne(resources, source, format)));
   const epoch = epochTime(format);
   const history = withTimes(state.history, layers, epoch);
   const config: ImageConfig = {
@@ -73,16 +78,28 @@ async function assembleOne(resources: BuildResources, state: StageState, { label
   };
   const { mediaTypes } = format;
   const platform = state.imagePlatform;
-  const plain = await assembleImage(resources.store, { config, layers, mediaTypes, ...annotationsField(format, 'manifest', platform) });
+  const written = { ...config, ...inline?.(portableLayers(state.layers, layers, format)) };
+  const plain = await assembleImage(resources.store, {
+    config: written,
+    layers,
+    mediaTypes,
+    ...annotationsField(format, 'manifest', platform),
+  });
   const descriptor = { ...plain, ...annotationsField(format, 'manifest-descriptor', platform) };
   const { manifest } = await loadImage(resources.store, plain, platform);
   return { descriptor, imageId: manifest.config.digest, config, size: imageSize(resources.store, descriptor) };
 }
 
-async function packAll(resources: BuildResources, sources: readonly LayerSource[], format: ImageFormat): Promise<PackedSource[]> {
-  const { default: pLimit } = await import('p-limit');
-  const limit = pLimit(PACKING_MAX);
-  return await Promise.all(sources.map((source) => limit(() => packOne(resources, source, format))));
+function portableLayers(sources: readonly LayerSource[], packed: readonly PackedSource[], format: ImageFormat): Map<string, PortableLayer> {
+  const form = formOf(packingOf(format));
+  const layers = new Map<string, PortableLayer>();
+  for (const [i, source] of sources.entries()) {
+    const layer = packed[i];
+    // An eStargz has its index in annotations, which no record keeps.
+    if (source.kind === 'blob' || layer?.createdAt === undefined || layer.descriptor.annotations !== undefined) continue;
+    layers.set(source.name, { descriptor: plainDescriptor(layer.descriptor), diffId: layer.diffId, form, createdAt: layer.createdAt });
+  }
+  return layers;
 }
 
 async function packOne(resources: BuildResources, source: LayerSource, format: ImageFormat): Promise<PackedSource> {
@@ -90,7 +107,8 @@ async function packOne(resources: BuildResources, source: LayerSource, format: I
     const layer = format.forceCompression ? await recompress(resources, source, format.compression) : source;
     return { ...layer, createdAt: undefined };
   }
-  return { ...(await packSnapshot(resources, source.name, packingOf(format))), createdAt: resources.snapshots.get(source.name)?.createdAt };
+  const createdAt = resources.snapshots.get(source.name)?.createdAt ?? source.packed?.layer?.createdAt;
+  return { ...(await packSnapshot(resources, source, packingOf(format))), createdAt };
 }
 
 /** SOURCE_DATE_EPOCH as configs write it, without a fraction. */

@@ -7,6 +7,7 @@ import { applyChanges } from '../../layers/apply-changes.ts';
 import type { BindMount } from '../../parser/mount.ts';
 import type { LayerStack, MountAccess, MountSpec } from '../../sandbox/container-spec.ts';
 import type { ActiveSnapshot } from '../../snapshots/snapshotter.ts';
+import { isSound } from '../../snapshots/unsound-snapshot.ts';
 import { type ByteString, fromText } from '../../tree/byte-string.ts';
 import type { Change } from '../../tree/change.ts';
 import type { FileNode, FileTree } from '../../tree/file-tree.ts';
@@ -125,19 +126,22 @@ const COPY = 'source';
  */
 async function copyOfContext(run: StageRun, context: string | undefined, source: string): Promise<string> {
   const { resources } = run;
-  const { snapshots, signal } = resources;
+  const { emit, snapshots, signal } = resources;
+  const text = `${context ?? 'the build context'} ${source}`;
   await using group = contextGroup(run, context, selectionOf(source));
   const identity = await group.identity();
   const name = createHash('sha256').update(`tsbuild-context-copy-1 ${identity.join()}`).digest('hex');
-  if (snapshots.get(name) !== undefined) return name;
+  if (await isSound(resources, name)) return name;
   const active = snapshots.prepare(undefined);
   try {
     const { tree: from, sources } = await group.open();
-    await applyChanges(wholeCopy(from, sources.map(asShown)), active.upperFd, { signal });
+    await applyChanges(wholeCopy(from, sources.map(asShown)), active.upperFd, { signal, losses: { emit, of: `the copy of ${text}` } });
     if ((await group.identity()).join() !== identity.join()) {
       throw new TsbuildError('CONTEXT_CHANGED', 'Cannot mount: files of the build context changed while they were copied');
     }
-    return snapshots.commit(active, name).name;
+    return snapshots.commit(active, name, {
+      purpose: { kind: 'context-copy', text: text.slice(0, 300) },
+    }).name;
   } catch (error) {
     snapshots.discard(active);
     throw error;

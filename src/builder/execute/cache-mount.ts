@@ -2,7 +2,8 @@
 import { createHash } from 'node:crypto';
 import { closeSync, constants } from 'node:fs';
 import path from 'node:path';
-import { type CacheSharing, type HeldCache, takeCache } from '../../cache/cache-mounts.ts';
+import { type HeldCache, takeCache } from '../../cache/cache-mounts.ts';
+import type { CacheSharing } from '../../cache/mount-lock.ts';
 import { SyscallError, TsbuildError } from '../../errors.ts';
 import { applyChanges } from '../../layers/apply-changes.ts';
 import type { CacheMount } from '../../parser/mount.ts';
@@ -10,12 +11,15 @@ import type { Isolation } from '../../sandbox/chroot-isolation.ts';
 import type { MountSpec } from '../../sandbox/container-spec.ts';
 import { openMergedTree } from '../../snapshots/merged-tree.ts';
 import type { ActiveSnapshot } from '../../snapshots/snapshotter.ts';
+import { openTrash } from '../../store/trash.ts';
 import { O_PATH, openDirectory, openInRoot } from '../../sys/open.ts';
 import { fromText } from '../../tree/byte-string.ts';
 import type { Change } from '../../tree/change.ts';
 import { resolvePath } from '../../tree/resolve.ts';
 import { openMountSource, sourceIdentity, wholeCopy } from './bind-mount.ts';
 import { findSource } from './copy-sources.ts';
+import { fillFromElsewhere } from './imported-mount.ts';
+import type { BuildResources } from './resources.ts';
 import type { MountPlace, RunMount } from './run-mounts.ts';
 import type { StageRun } from './stage-run.ts';
 import { copyPart } from './working-tree.ts';
@@ -30,7 +34,9 @@ export function cacheMounts(run: StageRun, caches: readonly Cache[]): RunMount {
     // here: a step that runs must not wait for another to be run.
     async identity() {
       const all: string[] = [];
-      for (const { mount, target, from } of caches) {
+      for (const cache of caches) {
+        const { mount, target, from } = cache;
+        run.resources.usedMounts?.add(await cacheName(run, cache), mount.id ?? target);
         const seed = from === undefined ? [] : await sourceIdentity(run, from, path.posix.join('/', mount.source));
         all.push('cache', target, mount.id ?? '', mount.source, mount.access, String(seed.length), ...seed);
       }
@@ -40,17 +46,18 @@ export function cacheMounts(run: StageRun, caches: readonly Cache[]): RunMount {
       const named: (Cache & { readonly name: string })[] = [];
       for (const cache of caches) named.push({ ...cache, name: await cacheName(run, cache) });
       const held = new Map<string, HeldCache>();
-      const release = (): void => {
-        for (const cache of held.values()) cache[Symbol.dispose]();
+      const release = async (): Promise<void> => {
+        const all = [...held.values()];
         held.clear();
+        await Promise.all(all.map(async (cache) => await cache[Symbol.asyncDispose]()));
       };
       try {
         for (const name of [...new Set(named.map((cache) => cache.name))].sort()) held.set(name, await take(run, name, named));
         const specs: MountSpec[] = [];
         for (const cache of named) specs.push(await protectedSpec(run, active, specOf(cache, held.get(cache.name)?.directory ?? '')));
-        return { specs, env: new Map(), [Symbol.asyncDispose]: async () => release() };
+        return { specs, env: new Map(), [Symbol.asyncDispose]: release };
       } catch (error) {
-        release();
+        await release();
         throw error;
       }
     },
@@ -72,13 +79,31 @@ async function take(run: StageRun, name: string, caches: readonly (Cache & { rea
   const same = caches.filter((cache) => cache.name === name);
   const [first] = same;
   if (first === undefined) throw new Error(`No cache is called ${name}`);
-  const { emit, isolation, signal, store } = run.resources;
-  const id = JSON.stringify(first.mount.id ?? first.target);
+  const { emit, imports, isolation, signal, store } = run.resources;
+  const called = first.mount.id ?? first.target;
+  const elsewhere = imports?.mount(name);
   return await takeCache(store.root, {
-    ...{ name, sharing: sharingOf(same, isolation), signal },
-    onWait: () => emit({ kind: 'warning', message: `Waiting for the cache ${id}: another step uses it` }),
-    fill: async (fd) => await fill(run, fd, first),
+    ...{ name, id: called, sharing: sharingOf(same, isolation), signal, refillsEmpty: elsewhere !== undefined },
+    discard: (directory) => discardCache(run.resources, directory, `${JSON.stringify(called)} at ${first.target}`),
+    onWait: () => emit({ kind: 'warning', message: `Waiting for the cache ${JSON.stringify(called)}: another step uses it` }),
+    async fill(fd) {
+      if (elsewhere !== undefined && (await fillFromElsewhere(run.resources, fd, { ...elsewhere, id: called }))) return elsewhere.mount;
+      return await fill(run, fd, first);
+    },
   });
+}
+
+/** `called`: what it is, for the warning. */
+export function discardCache({ emit, store }: Pick<BuildResources, 'emit' | 'store'>, directory: string, called: string): void {
+  emit({ kind: 'warning', message: `The disk has changed files of the cache mount ${called}: it starts anew` });
+  const trash = openTrash(store.root);
+  trash.take(directory);
+  try {
+    trash[Symbol.dispose]();
+  } catch (error) {
+    // What a failing disk does not delete stays there, and the next command tries again.
+    if (!(error instanceof SyscallError)) throw error;
+  }
 }
 
 /** In a chroot the directory itself is put into the files of the step, so that it is nowhere else. */
@@ -92,16 +117,20 @@ function strictest(all: readonly CacheSharing[]): CacheSharing {
 }
 
 /** A new cache is empty, or starts as a copy of a directory of a stage, an image or a context. */
-async function fill(run: StageRun, fd: number, { mount, from }: Cache): Promise<{ mode: number; uid: number; gid: number }> {
+async function fill(run: StageRun, fd: number, { mount, target, from }: Cache): Promise<{ mode: number; uid: number; gid: number }> {
   const usual = { mode: 0o755, uid: 0, gid: 0 };
   if (from === undefined) return { ...usual, ...mount.owner };
+  const { emit, signal } = run.resources;
   const { tree, source } = await openMountSource(run, from, path.posix.join('/', mount.source));
   try {
     const found = findSource(tree, fromText(source));
     if (found?.node.type !== 'directory') {
       throw new TsbuildError('MOUNT_INVALID', `Cannot start a cache from ${JSON.stringify(mount.source)}: it is no directory`);
     }
-    await applyChanges(contentOnly(wholeCopy(tree, [found])), fd, { signal: run.resources.signal });
+    await applyChanges(contentOnly(wholeCopy(tree, [found])), fd, {
+      signal,
+      losses: { emit, of: `the cache mount ${JSON.stringify(mount.id ?? target)}` },
+    });
     const { mode, uid, gid } = found.node;
     return { mode, uid, gid, ...mount.owner };
   } finally {

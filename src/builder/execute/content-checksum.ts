@@ -40,7 +40,7 @@ export async function contentChecksum(tree: FileTree, sources: readonly CopySour
     for (const entry of walkSource(tree, source)) {
       if (++files % TURN_FILES === 0) await nextTurn(undefined, { signal: options.signal });
       const xattrs = tree.xattrs(entry.path);
-      let fields = field(entry.relative) + describeNode(entry.node) + xattrFields(xattrs);
+      let fields = field(entry.relative) + describe(entry.node, xattrs);
       let content: string | undefined;
       if (entry.node.type === 'file') {
         content = options.known?.get(entry.path, entry.node) ?? (await readDigest(tree, entry, { options, buffer }));
@@ -57,19 +57,17 @@ export async function contentChecksum(tree: FileTree, sources: readonly CopySour
 /** With `--parents`: where it lands, and the directories that are copied on the way. */
 function placeFields(tree: FileTree, { place }: CopySource): string {
   if (place === undefined) return '';
-  const parents = place.parents.map(({ path, node }) => describeNode(node) + xattrFields(tree.xattrs(path)));
+  const parents = place.parents.map(({ path, node }) => describe(node, tree.xattrs(path)));
   return field(place.path) + parents.map(field).join('');
 }
 
-function xattrFields(xattrs: Xattrs): string {
-  let fields = '';
+/** The first field says how many more there are. */
+function describe(node: FileNode, xattrs: Xattrs): string {
+  const device = node.device === undefined ? '' : `${node.device.major}:${node.device.minor}`;
+  const count = xattrs.size === 0 ? '' : ` ${xattrs.size}`;
+  let fields = field(`${node.type} ${node.mode} ${node.uid} ${node.gid} ${node.size} ${device}${count}`) + field(node.linkTarget ?? '');
   for (const [name, value] of xattrs) fields += field(name) + field(fromBuffer(value));
   return fields;
-}
-
-function describeNode(node: FileNode): string {
-  const device = node.device === undefined ? '' : `${node.device.major}:${node.device.minor}`;
-  return field(`${node.type} ${node.mode} ${node.uid} ${node.gid} ${node.size} ${device}`) + field(node.linkTarget ?? '');
 }
 
 /** Length first, so that no two lists of fields look the same. One character is one byte. */

@@ -78,7 +78,8 @@ function* placeEntry(plan: Placing, entry: SourceEntry, path: ByteString): Gener
   const isContentsOnly = isDirectory && entry.relative === '' && entry.source.place === undefined;
   if (isContentsOnly && present !== undefined && plan.existing === 'leave') return;
   const change = isContentsOnly ? topDirectory(plan, entry, path, present) : copied(plan, entry, path);
-  plan.made.set(path, change.node);
+  // Of a single source each file is met once: a million of them take no memory.
+  if (isDirectory || plan.sources.length > 1) plan.made.set(path, change.node);
   yield change;
 }
 

@@ -1,9 +1,9 @@
 /** COPY and ADD: sources found and checksummed first, so that a hit reads no file twice and a miss copies what was checksummed. */
 import path from 'node:path';
 import { type CacheKey, type StepIngredients, stepKey } from '../../cache/cache-key.ts';
-import { isGitAddress } from '../../context/git-url.ts';
 import { TsbuildError } from '../../errors.ts';
 import type { StepLabel } from '../../events.ts';
+import { applyAndPack } from '../../layers/apply-and-pack.ts';
 import { applyChanges } from '../../layers/apply-changes.ts';
 import type { AddInstruction, CopyInstruction } from '../../parser/instruction.ts';
 import type { ActiveSnapshot } from '../../snapshots/snapshotter.ts';
@@ -12,19 +12,19 @@ import type { FileTree } from '../../tree/file-tree.ts';
 import type { StepSource } from '../plan/build-plan.ts';
 import { cleanWorkdir } from '../plan/config-patch.ts';
 import { archiveError, isArchive, unpackChanges } from './add-archive.ts';
-import { downloadGroup } from './add-download.ts';
-import { gitGroup } from './add-git.ts';
 import { cachedStep, type StepResult } from './cached-step.ts';
 import { type CopyPlan, copyChanges, needDirectory } from './copy-changes.ts';
 import type { CopySource } from './copy-sources.ts';
+import { type EarlyLayer, earlyLayer, earlyPacking } from './early-layer.ts';
 import { type FileMode, parseFileMode } from './file-mode.ts';
-import { type FileNotes, openFileNotes } from './file-notes.ts';
-import type { Selection } from './find-sources.ts';
+import { openFileNotes } from './file-notes.ts';
 import { linkStep, type Target } from './link-step.ts';
-import { contextGroup, heredocGroup, type OpenSources, type SourceGroup, stageGroup } from './source-group.ts';
+import type { Packing } from './pack-snapshot.ts';
+import type { OpenSources, SourceGroup } from './source-group.ts';
+import { identities, keepsPlaces, lazyContents, sourceGroups } from './source-groups.ts';
 import { CREATED_NS, type StageRun } from './stage-run.ts';
 import type { StageState } from './stage-state.ts';
-import { type NamedIdentity, stepAccount } from './step-account.ts';
+import { stepAccount } from './step-account.ts';
 import { lookUpOwner } from './user.ts';
 
 interface FileStep {
@@ -43,41 +43,56 @@ export async function copyStep(run: StageRun, state: StageState, step: FileStep)
   const plan = { chmod: parseFileMode(chmod), unpack: unpackOf(instruction) };
   await using groups = sourceGroups(run, step);
   const files = openFileNotes();
-  const named = await identities(groups.list, run.resources.options.explain ? files : undefined);
+  const named = await identities(groups.list, files);
   const sources = named.flatMap(({ identity }) => identity);
-  const ingredientsOf = (parent: CacheKey, target: Target): StepIngredients => {
-    const ingredients = { parent, sources, destination: target.destination, cwd, chown: target.chown, chmod };
+  const ingredientsOf = (parent: CacheKey, target: Target, from = sources): StepIngredients => {
+    const ingredients = { parent, sources: from, destination: target.destination, cwd, chown: target.chown, chmod };
     return instruction.kind === 'add' ? { kind: 'add', ...ingredients, unpack: plan.unpack } : { kind: 'copy', ...ingredients };
   };
   const keyOf = (parent: CacheKey, at: Target): CacheKey => stepKey(ingredientsOf(parent, at));
-  const make = async (active: ActiveSnapshot, target: Target) => {
-    await copyInto(run, active, { ...plan, ...target, groups: groups.list, existing: instruction.link ? 'leave' : 'describe' });
-    // What was copied must be what the key says; unchanged files are known by their stat and not read again.
-    const again = await identities(groups.list, files);
-    if (again.flatMap(({ identity }) => identity).join() !== sources.join()) throw changedContext();
+  const contents = lazyContents(groups.list);
+  const contentKeyOf = async (parent: CacheKey, at: Target): Promise<CacheKey | undefined> => {
+    const content = await contents();
+    return content && stepKey(ingredientsOf(parent, at, content));
+  };
+  const packing = step.label && run.lastFiles.has(step.label.id) ? earlyPacking(run.resources) : undefined;
+  const make = async (active: ActiveSnapshot, target: Target, name: string) => {
+    const copying = {
+      ...plan,
+      ...target,
+      groups: groups.list,
+      existing: instruction.link ? 'leave' : 'describe',
+      of: ofStep(step),
+    } as const;
+    const early = await copyInto(run, active, { ...copying, packing: packing && { name, packing } });
+    try {
+      // What was copied must be what the key says; unchanged files are known by their stat and not read again.
+      const again = await identities(groups.list, undefined);
+      if (again.flatMap(({ identity }) => identity).join() !== sources.join()) throw changedContext();
+    } catch (error) {
+      await early?.[Symbol.asyncDispose]();
+      throw error;
+    }
+    return early;
   };
   const target = { destination, chown };
-  const account = async (key: CacheKey) => {
-    if (!files.isFilled()) await identities(groups.list, files);
-    return stepAccount(state, { key, ingredients: ingredientsOf('', target), sources: named, files: files.lines() });
-  };
+  const account = async (key: CacheKey) =>
+    stepAccount(state, { key, ingredients: ingredientsOf('', target), sources: named, files: files.lines() });
   const telling = step.label && { label: step.label, origin: state.origin, account };
-  if (instruction.link) return await linkStep(run, state, { ...target, key: keyOf, make, telling });
+  if (instruction.link) return await linkStep(run, state, { ...target, key: keyOf, contentKey: contentKeyOf, make, telling });
   const key = keyOf(state.key, target);
   return await cachedStep(run, {
     key,
+    contentKey: () => contentKeyOf(state.key, target),
+    parent: state.key,
     files: state.files,
     telling,
-    make: async (active) => await make(active, target),
+    make: async (active, name) => await make(active, target, name),
   });
 }
 
-/** `files` gets a line for each file of a context. */
-async function identities(groups: readonly SourceGroup[], files: FileNotes | undefined): Promise<NamedIdentity[]> {
-  files?.start();
-  const all: NamedIdentity[] = [];
-  for (const group of groups) all.push({ name: group.name, identity: await group.identity(files?.add) });
-  return all;
+function ofStep({ instruction, label }: FileStep): string {
+  return `the step ${label?.text ?? instruction.kind.toUpperCase()}`;
 }
 
 function changedContext(): TsbuildError {
@@ -93,11 +108,15 @@ interface Copying {
   readonly chmod: FileMode | undefined;
   readonly unpack: Unpack;
   readonly existing: CopyPlan['existing'];
+  /** The step, for warnings. */
+  readonly of: string;
+  /** Where the layer is wanted as soon as can be. */
+  readonly packing: { readonly name: string; readonly packing: Packing } | undefined;
 }
 
-async function copyInto({ resources }: StageRun, active: ActiveSnapshot, copying: Copying): Promise<void> {
+async function copyInto({ resources }: StageRun, active: ActiveSnapshot, copying: Copying): Promise<EarlyLayer | undefined> {
   // The active snapshot is still empty: what is below it is what COPY sees.
-  using into = resources.snapshots.tree(active.parents.at(-1)?.name);
+  using into = resources.snapshots.tree(active.parent?.name);
   const { chown, chmod, destination, groups } = copying;
   const opened: OpenSources[] = [];
   for (const group of groups) opened.push(await group.open());
@@ -107,10 +126,22 @@ async function copyInto({ resources }: StageRun, active: ActiveSnapshot, copying
   const unpacking: { source?: CopySource } = {};
   try {
     const changes = allChanges(opened, { ...plan, unpack: copying.unpack, unpacking });
-    await applyChanges(changes, active.upperFd, { lower: into, signal: resources.signal });
+    const options = { lower: into, signal: resources.signal, losses: { emit: resources.emit, of: copying.of } };
+    if (copying.packing !== undefined && isInOrder(opened, copying.unpack))
+      return await earlyLayer(resources, copying.packing, (pack) => applyAndPack(changes, active.upperFd, options, pack));
+    await applyChanges(changes, active.upperFd, options);
+    return undefined;
   } catch (error) {
     throw unpacking.source === undefined ? error : archiveError(error, unpacking.source);
   }
+}
+
+/** Several sources land in the order of a walk if they are files by name; what an archive holds is in any order. */
+function isInOrder(groups: readonly OpenSources[], unpack: Unpack): boolean {
+  const all = groups.flatMap(({ sources }) => sources);
+  if (unpack !== 'none' && all.some(({ node }) => node.type === 'file')) return false;
+  if (all.length <= 1) return true;
+  return all.every(({ node, place, name }, at) => node.type !== 'directory' && place === undefined && (all[at - 1]?.name ?? '') < name);
 }
 
 interface Placing extends Omit<Parameters<typeof copyChanges>[0], 'from' | 'sources'> {
@@ -146,70 +177,6 @@ type Unpack = 'local' | 'all' | 'none';
 function unpackOf(instruction: CopyInstruction | AddInstruction): Unpack {
   if (instruction.kind === 'copy') return 'none';
   return instruction.unpack === undefined ? 'local' : instruction.unpack ? 'all' : 'none';
-}
-
-/** One group for each run of sources that are read from one place, so that all stay in their order. */
-function sourceGroups(run: StageRun, { instruction, from }: FileStep): { list: SourceGroup[] } & AsyncDisposable {
-  const list: SourceGroup[] = [];
-  const { sources } = instruction;
-  const checksum = checksumOf(instruction);
-  for (let at = 0; at < sources.length; ) {
-    const kind = placeOf(instruction, sources[at]);
-    const end =
-      kind === 'url' || kind === 'git' ? at + 1 : sources.findIndex((source, index) => index > at && placeOf(instruction, source) !== kind);
-    const part = sources.slice(at, end === -1 ? sources.length : end);
-    const paths = part.flatMap((source) => (source.kind === 'path' ? source.path : []));
-    if (kind === 'heredoc')
-      list.push(
-        heredocGroup(
-          run,
-          part.flatMap((source) => (source.kind === 'heredoc' ? source.heredoc : [])),
-        ),
-      );
-    else if (kind === 'url') list.push(downloadGroup(run, paths.join(), checksum));
-    else if (kind === 'git')
-      list.push(gitGroup(run, paths.join(), { checksum, keepGitDir: keepsGitDir(instruction), exclude: instruction.exclude }));
-    else if (from === undefined || from.kind === 'context') list.push(contextGroup(run, from?.name, selectionOf(instruction, paths)));
-    else list.push(stageGroup(run, from, selectionOf(instruction, paths)));
-    at += part.length;
-  }
-  return {
-    list,
-    async [Symbol.asyncDispose]() {
-      for (const group of list) await group[Symbol.asyncDispose]();
-    },
-  };
-}
-
-function selectionOf(instruction: CopyInstruction | AddInstruction, paths: readonly string[]): Selection {
-  const { exclude, ifExists } = instruction;
-  return { paths, exclude, layout: keepsPlaces(instruction) ? 'parents' : 'flat', missing: ifExists ? 'skip' : 'error' };
-}
-
-function keepsGitDir(instruction: CopyInstruction | AddInstruction): boolean {
-  return instruction.kind === 'add' && instruction.keepGitDir;
-}
-
-function keepsPlaces(instruction: CopyInstruction | AddInstruction): boolean {
-  return instruction.kind === 'copy' && instruction.parents;
-}
-
-/** Where a source, expanded, is read. */
-function placeOf(
-  { kind }: CopyInstruction | AddInstruction,
-  source: CopyInstruction['sources'][number] | undefined,
-): 'path' | 'url' | 'git' | 'heredoc' {
-  if (source?.kind !== 'path') return 'heredoc';
-  if (kind === 'copy') return 'path';
-  if (isGitAddress(source.path)) return 'git';
-  return /^https?:\/\//i.test(source.path) ? 'url' : 'path';
-}
-
-function checksumOf(instruction: CopyInstruction | AddInstruction): string | undefined {
-  if (instruction.kind !== 'add' || instruction.checksum === undefined) return undefined;
-  const [source] = instruction.sources;
-  if (instruction.sources.length === 1 && /^(?:url|git)$/.test(placeOf(instruction, source))) return instruction.checksum;
-  throw new TsbuildError('DOCKERFILE_SYNTAX', 'Cannot use --checksum: it is for one source that is a URL');
 }
 
 /** Keeps what says "directory": a trailing slash, `.`, or nothing. */

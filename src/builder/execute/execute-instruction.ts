@@ -9,7 +9,7 @@ import { cleanWorkdir, patchConfig } from '../plan/config-patch.ts';
 import { expandInstruction } from '../plan/expand-instruction.ts';
 import { historyEntry } from '../plan/history.ts';
 import { resolveDeclarations } from '../plan/stage-variables.ts';
-import { cachedStep, type StepResult } from './cached-step.ts';
+import { cachedStep, filesOf, layerOf, type StepResult } from './cached-step.ts';
 import { copyStep } from './copy-step.ts';
 import { runStep } from './run-step.ts';
 import { CREATED_NS, type StageRun } from './stage-run.ts';
@@ -20,6 +20,8 @@ import { makeWorkdir, ownerByName } from './workdir-step.ts';
 export interface InstructionResult {
   readonly state: StageState;
   readonly outcome: Extract<StepEndEvent['outcome'], 'done' | 'cached'>;
+  /** The remote cache that had it. */
+  readonly from?: string;
 }
 
 export async function executeInstruction(run: StageRun, before: StageState, step: Step): Promise<InstructionResult> {
@@ -32,17 +34,19 @@ export async function executeInstruction(run: StageRun, before: StageState, step
   const entry = historyEntry(instruction, { config: state.config, args, layer: made === undefined ? 'empty' : 'layer' });
   const history = entry === undefined ? state.history : [...state.history, entry];
   if (made === undefined) return { state: { ...state, history }, outcome: 'done' };
-  const layers = [...state.layers, { kind: 'snapshot' as const, name: made.snapshot, step: step.label.id }];
+  const layers = [...state.layers, { ...layerOf(made), step: step.label.id }];
   const { stage, number, count, text } = step.label;
   const origin = { name: `[${stage} ${number}/${count}] ${text}`, isNew: made.outcome === 'done' };
-  return { state: { ...state, history, layers, origin, ...filesAfter(before, made) }, outcome: made.outcome };
+  const from = made.from === undefined ? {} : { from: made.from };
+  return { state: { ...state, history, layers, origin, ...filesAfter(before, made) }, outcome: made.outcome, ...from };
 }
 
-/** The next step's key holds the snapshot itself: a step that ran again must not be joined with what stood on its earlier result. */
-function filesAfter(before: StageState, { base, snapshot }: StepResult): Pick<StageState, 'key' | 'files'> {
-  if (base === undefined) return { key: snapshot, files: { kind: 'snapshot', name: snapshot } };
-  const key = stepKey({ kind: 'laid', parent: before.key, layer: snapshot });
-  return { key, files: { kind: 'laid', layer: snapshot, below: before.files, key } };
+/** The next step's key holds the result itself: a step that ran again must not be joined with what stood on its earlier result. */
+function filesAfter(before: StageState, made: StepResult): Pick<StageState, 'key' | 'files'> {
+  const own = filesOf(made);
+  if (made.base === undefined) return { key: made.result, files: own };
+  const key = stepKey({ kind: 'laid', parent: before.key, layer: made.result });
+  return { key, files: { kind: 'laid', layer: own, below: before.files, key } };
 }
 
 interface Making {
@@ -82,6 +86,7 @@ async function workdirStep(run: StageRun, state: StageState, { label }: Step): P
   const ingredients = { kind: 'workdir', parent, path, user } as const;
   return await cachedStep(run, {
     key: stepKey(ingredients),
+    parent,
     files,
     telling: { label, account: async (key) => stepAccount(state, { key, ingredients }), origin: state.origin },
     async make(active) {

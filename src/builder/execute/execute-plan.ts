@@ -2,7 +2,9 @@
 import { setMaxListeners } from 'node:events';
 import { TsbuildError } from '../../errors.ts';
 import { type BuildPlan, imageKey, type Stage, type StepSource } from '../plan/build-plan.ts';
+import { lastFiles } from '../plan/last-files.ts';
 import { remainingSteps } from '../plan/remaining-steps.ts';
+import { targetStages } from '../plan/target-stages.ts';
 import { uncachedStages } from '../plan/uncached-stages.ts';
 import type { StepsInFlight } from './cached-step.ts';
 import { contextState, executeStage, imageState } from './execute-stage.ts';
@@ -24,7 +26,13 @@ export async function executePlans(plans: readonly BuildPlan[], resources: Build
   setMaxListeners(0, signal);
   const inFlight: StepsInFlight = new Map();
   const start = (plan: BuildPlan): Promise<StageState[]> =>
-    executePlan({ plan, resources: { ...resources, signal }, inFlight, remaining: remainingSteps(plan) }, failure);
+    executePlan(
+      {
+        ...{ plan, resources: { ...resources, signal }, inFlight },
+        ...{ remaining: remainingSteps(plan), targetStages: targetStages(plan), lastFiles: lastFiles(plan) },
+      },
+      failure,
+    );
   const results = await allOf(plans, start, resources);
   if (resources.signal.aborted) throw interrupted(resources.signal.reason);
   if (failure.signal.aborted) throw failure.signal.reason;

@@ -8,11 +8,15 @@ import { familiarName, parseReference } from '../../oci/reference.ts';
 import { ExpansionError } from '../../parser/expand.ts';
 import type { CopyInstruction } from '../../parser/instruction.ts';
 import { locate } from '../../parser/location.ts';
+import { UnsoundSnapshot } from '../../snapshots/unsound-snapshot.ts';
 import type { ImageSource, Stage, Step } from '../plan/build-plan.ts';
 import { DEFAULT_PATH, parseEnv } from '../plan/stage-variables.ts';
+import { filesOf, layerOf } from './cached-step.ts';
 import { copyStep } from './copy-step.ts';
 import { executeInstruction } from './execute-instruction.ts';
 import type { LayerSource } from './files.ts';
+import { packAhead } from './pack-snapshot.ts';
+import { UnusableLayer } from './packed-layer.ts';
 import type { StageRun } from './stage-run.ts';
 import type { StageState } from './stage-state.ts';
 
@@ -27,9 +31,16 @@ export async function executeStage(run: StageRun, stage: Stage): Promise<StageSt
   let state = await announced(run, from, async () => ({ state: await baseState(run, stage), outcome: 'done' }));
   for (const step of steps) {
     if (step.from?.kind === 'stage') await run.finished(step.from);
-    state = await announced(run, step, async () => await executeInstruction(run, state, step));
+    const before = state;
+    state = await announced(run, step, async () => await executeInstruction(run, before, step));
+    if (run.targetStages.has(stage)) packNewLayer(run, before, state);
   }
   return state;
+}
+
+function packNewLayer({ resources }: StageRun, before: StageState, after: StageState): void {
+  const layer = after.layers.at(-1);
+  if (layer?.kind === 'snapshot' && after.layers !== before.layers && after.origin.isNew) packAhead(resources, layer);
 }
 
 /** An image taken as a stage: what `COPY --from=image` reads. */
@@ -41,32 +52,40 @@ export async function imageState(run: StageRun, source: ImageSource): Promise<St
 /** A named context taken as a stage: one layer with all its files. */
 export async function contextState(run: StageRun, name: string): Promise<StageState> {
   const empty = { ...EMPTY, platform: run.plan.platform, imagePlatform: run.plan.platform };
-  const { snapshot, outcome } = await copyStep(run, empty, { instruction: COPY_ALL, from: { kind: 'context', name }, label: undefined });
+  const copied = await copyStep(run, empty, { instruction: COPY_ALL, from: { kind: 'context', name }, label: undefined });
   const history = [{ created_by: `COPY . / # context ${familiarName(parseReference(name))}`, comment: 'buildkit.exporter.image.v0' }];
-  const layers = [{ kind: 'snapshot' as const, name: snapshot }];
-  const origin = { name: `context ${name}`, isNew: outcome === 'done' };
-  return { ...empty, origin, key: snapshot, files: { kind: 'snapshot', name: snapshot }, layers, history };
+  const origin = { name: `context ${name}`, isNew: copied.outcome === 'done' };
+  return { ...empty, origin, key: copied.result, files: filesOf(copied), layers: [layerOf(copied)], history };
 }
 
 /** Emits the step's start and end around `execute`, and puts the place of the instruction on what it throws. */
-async function announced(run: StageRun, step: Step, execute: () => Promise<{ state: StageState; outcome: Outcome }>): Promise<StageState> {
+async function announced(
+  run: StageRun,
+  step: Step,
+  execute: () => Promise<{ state: StageState; outcome: Outcome; from?: string }>,
+): Promise<StageState> {
   const { emit, signal } = run.resources;
   signal.throwIfAborted();
   const startedAt = performance.now();
   const durationMs = () => performance.now() - startedAt;
   emit({ kind: 'step-start', step: step.label });
   try {
-    const { state, outcome } = await execute();
-    emit({ kind: 'step-end', step: step.label, outcome, durationMs: durationMs() });
+    const { state, outcome, from } = await execute();
+    emit({ kind: 'step-end', step: step.label, outcome, durationMs: durationMs(), ...(from === undefined ? {} : { from }) });
     return state;
   } catch (error) {
     if (error instanceof TsbuildError && !signal.aborted) {
       error.at(locate(run.plan.dockerfile, step.instruction, error instanceof ExpansionError ? error.part : undefined));
       if (step.isTrigger === true) error.hinted(`The base of the stage brings ${JSON.stringify(step.label.text.slice(0, 200))}.`);
     }
-    emit(failedStep(step.label, { error, durationMs: durationMs(), canceled: signal.aborted }));
+    emit(failedStep(step.label, { error, durationMs: durationMs(), canceled: signal.aborted || isMadeAgain(error) }));
     throw error;
   }
+}
+
+/** What it stands on is no good: the plans are run again. */
+function isMadeAgain(error: unknown): boolean {
+  return error instanceof UnusableLayer || error instanceof UnsoundSnapshot;
 }
 
 function failedStep(

@@ -5,30 +5,24 @@ import type { NoteEntry } from './content-checksum.ts';
 
 export interface FileNotes {
   readonly add: NoteEntry;
-  /** Forgets what was noted. */
-  start(): void;
-  /** Whether notes were taken. */
-  isFilled(): boolean;
   /** undefined where there are none. */
   lines(): readonly FileLine[] | undefined;
 }
 
-/** Keeps the first FILES_MAX. */
+/** Keeps the first FILES_MAX, and puts them into words when they are asked for: most steps are found in the cache, and tell nothing. */
 export function openFileNotes(): FileNotes {
-  let lines: FileLine[] = [];
-  let isFilled = false;
+  const noted: Parameters<NoteEntry>[] = [];
   return {
-    add({ path, node: { type, mode, uid, gid, linkTarget, device } }, content, xattrs) {
-      if (lines.length >= FILES_MAX) return;
-      const what = content?.slice(0, 16) ?? linkTarget ?? (device === undefined ? '' : `${device.major}:${device.minor}`);
-      const attributes = xattrs.size === 0 ? '' : shortDigest([...xattrs].flatMap(([name, value]) => [name, fromBuffer(value)]));
-      lines.push([display(path), `${type} ${mode.toString(8)}`, `${uid}:${gid}`, what, attributes]);
+    add(...entry) {
+      if (noted.length < FILES_MAX) noted.push(entry);
     },
-    start() {
-      lines = [];
-      isFilled = true;
-    },
-    isFilled: () => isFilled,
-    lines: () => (lines.length === 0 ? undefined : lines),
+    lines: () => (noted.length === 0 ? undefined : noted.map(lineOf)),
   };
+}
+
+function lineOf([{ path, node }, content, xattrs]: Parameters<NoteEntry>): FileLine {
+  const { type, mode, uid, gid, linkTarget, device } = node;
+  const what = content?.slice(0, 16) ?? linkTarget ?? (device === undefined ? '' : `${device.major}:${device.minor}`);
+  const attributes = xattrs.size === 0 ? '' : shortDigest([...xattrs].flatMap(([name, value]) => [name, fromBuffer(value)]));
+  return [display(path), `${type} ${mode.toString(8)}`, `${uid}:${gid}`, what, attributes];
 }

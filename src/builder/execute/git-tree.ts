@@ -9,6 +9,7 @@ import { type GitAddress, shownGitAddress } from '../../context/git-url.ts';
 import { TsbuildError } from '../../errors.ts';
 import { needPrivilege } from '../../sandbox/privilege.ts';
 import type { ActiveSnapshot } from '../../snapshots/snapshotter.ts';
+import { isSound } from '../../snapshots/unsound-snapshot.ts';
 import { setTimesAt } from '../../sys/metadata.ts';
 import { openAt } from '../../sys/open.ts';
 import { listDirectory, statAt } from '../../sys/stat.ts';
@@ -26,7 +27,7 @@ export interface GitFiles {
   open(): Promise<FileTree & Disposable>;
 }
 
-export interface GitResources extends Pick<BuildResources, 'store' | 'snapshots' | 'signal'> {
+export interface GitResources extends Pick<BuildResources, 'store' | 'snapshots' | 'signal' | 'emit'> {
   readonly secrets?: SecretReader | undefined;
   /** Agents by id: `default` is the one for ssh addresses. */
   readonly ssh?: { socketOf(id: string): Promise<string | undefined> } | undefined;
@@ -56,7 +57,7 @@ export async function gitFiles(resources: GitResources, address: GitAddress): Pr
     material: gitMaterial(remote, commit.ref, commit.commit),
     async open() {
       const name = createHash('sha256').update(JSON.stringify(shape)).digest('hex');
-      if (resources.snapshots.get(name) === undefined) await makeCheckout(resources, name, { access, address, commit });
+      if (!(await isSound(resources, name))) await makeCheckout(resources, name, { access, address, commit });
       return subtree(resources.snapshots.tree(name), address);
     },
   };
@@ -80,7 +81,9 @@ async function makeCheckout({ snapshots }: GitResources, name: string, { access,
     snapshots.discard(active);
     throw error;
   }
-  snapshots.commit(active, name);
+  snapshots.commit(active, name, {
+    purpose: { kind: 'git-checkout', text: `${shownGitAddress(address)} at ${commit.commit}`.slice(0, 300) },
+  });
 }
 
 function setTimes({ upperFd }: ActiveSnapshot, mtimeNs: bigint): void {

@@ -57,7 +57,10 @@ export interface ContainerCommand {
   onStarted?: ContainerIo['onStarted'];
 }
 
-export type RunningResources = Pick<BuildResources, 'snapshots' | 'networks' | 'cgroups' | 'userNamespace' | 'signal' | 'workingTrees'>;
+export type RunningResources = Pick<
+  BuildResources,
+  'snapshots' | 'networks' | 'cgroups' | 'userNamespace' | 'signal' | 'emit' | 'workingTrees'
+>;
 
 /** Runs the command to its end. What it changed stays in the snapshot; mount targets that were made for it do not. */
 export async function inContainer(resources: RunningResources, active: ActiveSnapshot, command: ContainerCommand): Promise<ContainerExit> {
@@ -71,6 +74,8 @@ export async function inContainer(resources: RunningResources, active: ActiveSna
   } finally {
     stubs.remove();
   }
+  // Who was killed may not have come as far as to mount it.
+  if (end.signal === undefined) place.checkWritable();
   if (end.exitCode === 0 && command.changes !== 'dropped') await place.keep();
   return end;
 }

@@ -27,7 +27,7 @@ export async function bundleContainer(
 ): Promise<void> {
   using tree = resources.snapshots.activeTree(active);
   const { spec } = prepareContainer(withoutMap(resources), active, { command, tree });
-  await writeRoot(tree, directory, resources.signal);
+  await writeRoot(resources, tree, directory);
   writeBundle(directory, spec, {
     network: 'own',
     resolvConf: containerIo(resources, command).resolvConf,
@@ -46,7 +46,7 @@ export async function inRuntime(
   refuseUnlimited(spec);
   const place = makePlace(resources, active);
   const io = containerIo(resources, command);
-  await writeRoot(tree, place.bundle, resources.signal);
+  await writeRoot(resources, tree, place.bundle);
   const group = resources.cgroups().reserve(spec.limits?.cgroupParent);
   try {
     // Without root, a runtime goes on without a group that it cannot make, unless it is told which.
@@ -82,12 +82,12 @@ function makePlace({ snapshots }: RunningResources, active: ActiveSnapshot): { b
 }
 
 /** Files share their blocks with the snapshots' where the file system can do that. */
-async function writeRoot(tree: FileTree, directory: string, signal: AbortSignal): Promise<void> {
+async function writeRoot({ emit, signal }: RunningResources, tree: FileTree, directory: string): Promise<void> {
   const path = join(directory, BUNDLE_ROOT);
   mkdirSync(path, { mode: 0o755 });
   const fd = openDirectory(fromText(path));
   try {
-    await applyChanges(wholeTree(tree), fd, { signal });
+    await applyChanges(wholeTree(tree), fd, { signal, losses: { emit, of: 'the container' } });
   } finally {
     closeSync(fd);
   }

@@ -4,14 +4,14 @@
  */
 import { type CacheKey, stepKey } from '../../cache/cache-key.ts';
 import { TsbuildError } from '../../errors.ts';
-import { applyChanges } from '../../layers/apply-changes.ts';
 import type { ActiveSnapshot } from '../../snapshots/snapshotter.ts';
 import { type ByteString, display, fromText, parentOf, toText } from '../../tree/byte-string.ts';
-import type { Change } from '../../tree/change.ts';
 import type { FileTree } from '../../tree/file-tree.ts';
 import { resolvePath } from '../../tree/resolve.ts';
-import { cachedStep, recordedStep, type StepResult } from './cached-step.ts';
+import { cachedStep, type StepResult } from './cached-step.ts';
+import type { EarlyLayer } from './early-layer.ts';
 import { type Files, snapshotOf } from './files.ts';
+import { recordedStep } from './recorded-step.ts';
 import { CREATED_NS, type StageRun } from './stage-run.ts';
 import type { StageState } from './stage-state.ts';
 import { rememberStep, type Telling } from './tell-miss.ts';
@@ -28,28 +28,59 @@ export interface Target {
 export interface LinkStep extends Target {
   readonly telling: Telling | undefined;
   key(parent: CacheKey, target: Target): CacheKey;
-  make(active: ActiveSnapshot, target: Target): Promise<void>;
+  contentKey(parent: CacheKey, target: Target): Promise<CacheKey | undefined>;
+  make(active: ActiveSnapshot, target: Target, name: string): Promise<EarlyLayer | undefined>;
 }
 
 /** The stage's own files are looked at only where neither the step nor the layer is known. Throws COPY_CONFLICT, USER_NOT_FOUND. */
 export async function linkStep(run: StageRun, state: StageState, step: LinkStep): Promise<StepResult> {
-  const { cache } = run.resources;
+  const { cache, used } = run.resources;
   const whole = stepKey({ kind: 'link', step: step.key(state.key, step) });
-  const known = recordedStep(run.resources, whole);
+  const wanted = { key: whole, parent: state.key, below: groundFiles };
+  const known = recordedStep(run.resources, wanted);
   if (known !== undefined) {
     await rememberStep(run.resources, { key: whole, telling: step.telling }, 'found');
+    noteLayer(run, wanted, { known, ground: cache.steps.get(whole)?.ground });
     return { ...known, base: 'ground' };
   }
   const { directories, target } = await findTarget(run, state.files, step);
-  const ground = await makeGround(run, directories);
+  const ground = stepKey({ kind: 'ground', directories });
   const result = await cachedStep(run, {
-    key: stepKey({ kind: 'link', step: step.key(ground.key, target) }),
-    files: ground.files,
+    key: stepKey({ kind: 'link', step: step.key(ground, target) }),
+    async contentKey() {
+      const key = await step.contentKey(ground, target);
+      return key && stepKey({ kind: 'link', step: key });
+    },
+    parent: ground,
+    files: groundFiles(directories),
     telling: step.telling,
-    make: async (active) => await step.make(active, target),
+    make: async (active, name) => await step.make(active, target, name),
   });
-  cache.steps.set(whole, { snapshot: result.snapshot });
+  const { made, packed, snapshot } = result;
+  cache.steps.set(whole, {
+    snapshot,
+    made,
+    layer: packed?.layer,
+    ground: directories,
+    ...(packed?.made === 'elsewhere' && { elsewhere: true }),
+  });
+  used?.add(wanted, result, directories);
   return { ...result, base: 'ground' };
+}
+
+/** On this base, and on its ground: so it is found on another base, too. */
+function noteLayer(
+  { resources: { used } }: StageRun,
+  wanted: { readonly key: CacheKey; readonly parent: CacheKey },
+  { known, ground }: { readonly known: StepResult; readonly ground: readonly string[] | undefined },
+): void {
+  if (used === undefined || ground === undefined || known.made === undefined) return;
+  used.add(wanted, known, ground);
+  used.add({ key: known.made.key, parent: stepKey({ kind: 'ground', directories: ground }) }, known);
+}
+
+function groundFiles(directories: readonly string[] = []): Files {
+  return directories.length === 0 ? { kind: 'empty' } : { kind: 'ground', directories };
 }
 
 /** The target in words that mean the same on another base, and the directories of it that are there. */
@@ -77,28 +108,4 @@ function directoriesAt(tree: FileTree, path: ByteString): string[] {
   missingDirectories(tree, parentOf(path), { owner: { uid: 0, gid: 0 }, createdNs: CREATED_NS });
   const above = directoriesAt(tree, parentOf(path));
   return tree.stat(path)?.type === 'directory' ? [...above, toText(path)] : above;
-}
-
-async function makeGround(run: StageRun, directories: readonly string[]): Promise<{ key: CacheKey; files: Files }> {
-  const key = stepKey({ kind: 'ground', directories });
-  if (directories.length === 0) return { key, files: { kind: 'empty' } };
-  const { snapshot } = await cachedStep(run, {
-    key,
-    telling: undefined,
-    files: { kind: 'empty' },
-    async make(active) {
-      await applyChanges(directories.map(bareDirectory), active.upperFd, { signal: run.resources.signal });
-    },
-  });
-  return { key, files: { kind: 'snapshot', name: snapshot } };
-}
-
-function bareDirectory(path: string): Change {
-  const times = { mtimeNs: CREATED_NS, ctimeNs: CREATED_NS };
-  return {
-    kind: 'add',
-    path: fromText(path),
-    node: { type: 'directory', mode: 0o755, uid: 0, gid: 0, size: 0, ...times },
-    xattrs: new Map(),
-  };
 }

@@ -15,6 +15,7 @@ import { type PackedLayer, packArchive, packLayer } from '../../layers/pack-laye
 import { observe } from '../../layers/read-layer.ts';
 import { hexOf } from '../../oci/digest.ts';
 import type { Ingest } from '../../store/ingest.ts';
+import { type LayerSource, snapshotOf } from './files.ts';
 import type { BuildResources } from './resources.ts';
 
 /** Milliseconds between two progress events of one layer. */
@@ -31,9 +32,16 @@ export function packingOf({ compression, rewriteTimestamp, sourceDateEpoch }: Im
   return { compression, clampTimeSeconds: rewriteTimestamp ? sourceDateEpoch : undefined };
 }
 
+type SnapshotSource = Pick<LayerSource & { kind: 'snapshot' }, 'name' | 'packed'>;
+
 /** Layer bytes depend on the files and the packing alone, so a record stays true; a blob that is gone is packed again. */
-export async function packSnapshot(resources: BuildResources, name: string, packing: Packing): Promise<LayerRecord> {
-  return await once(resources, layerRecordKey(name, formOf(packing)), () => pack(resources, name, packing));
+export async function packSnapshot(resources: BuildResources, source: SnapshotSource, packing: Packing): Promise<LayerRecord> {
+  return await once(resources, layerRecordKey(source.name, formOf(packing)), async () => {
+    // It was packed in another form elsewhere.
+    if (source.packed !== undefined) await snapshotOf(resources, source.packed);
+    const createdAt = resources.snapshots.get(source.name)?.createdAt;
+    return { ...(await pack(resources, source.name, packing)), snapshot: source.name, createdAt };
+  });
 }
 
 /** A layer of a base image under another compression; as it is where it has that already. */
@@ -55,23 +63,38 @@ export async function recompress(resources: BuildResources, layer: LayerRecord, 
 }
 
 /** A form for each way to pack; that of records since the beginning is none. */
-function formOf({ compression: { type, level }, clampTimeSeconds }: Packing): string {
+export function formOf({ compression: { type, level }, clampTimeSeconds }: Packing): string {
   const isPlain = type === GZIP.type && level === GZIP.level && clampTimeSeconds === undefined;
   return isPlain ? '' : `${type} ${level} ${clampTimeSeconds ?? 'as they are'}`;
 }
 
-async function once({ cache, store }: BuildResources, key: string, make: () => Promise<LayerRecord>): Promise<LayerRecord> {
+/** While later steps run: a layer that the image will have. What goes wrong is said when the image is assembled. */
+export function packAhead(resources: BuildResources, layer: SnapshotSource): void {
+  const { jobs, packings } = resources.options;
+  if (jobs.most === 1) return;
+  for (const packing of packings) packSnapshot(resources, layer, packing).catch(() => {});
+}
+
+/** The record that is known, where its blob is sound; else that of `make`. */
+export async function once(resources: BuildResources, key: string, make: () => Promise<LayerRecord>): Promise<LayerRecord> {
+  const { cache, store, packing, emit } = resources;
   const known = cache.layers.get(key);
-  if (known !== undefined && store.content.has(known.descriptor.digest)) return known;
-  const record = await make();
-  cache.layers.set(key, record);
-  return record;
+  const health = known === undefined ? 'absent' : await store.content.health(known.descriptor.digest);
+  if (known !== undefined && health === 'sound') return known;
+  if (health === 'damaged')
+    emit({ kind: 'warning', message: `The disk has changed layer ${known?.descriptor.digest}: it is packed again` });
+  return await packing.once(key, async () => {
+    const record = await make();
+    cache.layers.set(key, record);
+    return record;
+  });
 }
 
 async function pack(resources: BuildResources, name: string, packing: Packing): Promise<LayerRecord> {
   const { snapshots } = resources;
   const snapshot = snapshots.get(name);
   if (snapshot === undefined) throw new Error(`No snapshot ${name}`);
+  await snapshots.check(name);
   using lower = snapshots.tree(snapshot.parent);
   const upperFd = snapshots.upper(name);
   try {
@@ -83,19 +106,37 @@ async function pack(resources: BuildResources, name: string, packing: Packing): 
   }
 }
 
-type Pack = (sink: Ingest, options: { signal: AbortSignal; onProgress(bytes: number): void }) => Promise<PackedLayer>;
+type Pack = (sink: Ingest, options: PackOptions) => Promise<PackedLayer>;
+
+interface PackOptions {
+  readonly signal: AbortSignal;
+  onProgress(bytes: number): void;
+}
 
 /** Into the store, with progress under the name `id`. */
-async function write({ emit, signal, store }: BuildResources, id: string, packInto: Pack): Promise<LayerRecord> {
-  await using ingest = await store.content.ingest();
+async function write(resources: BuildResources, id: string, packInto: Pack): Promise<LayerRecord> {
+  await using ingest = await resources.store.content.ingest();
+  return await commitLayer(resources, id, { ingest, packed: await packInto(ingest, packOptions(resources, id)) });
+}
+
+/** Tells of the progress under the name `id`. */
+export function packOptions({ emit, signal }: BuildResources, id: string): PackOptions {
   let toldAt = 0;
   const onProgress = (bytes: number) => {
     if (performance.now() - toldAt < PROGRESS_MS) return;
     toldAt = performance.now();
     emit({ kind: 'transfer', action: 'pack', id, bytes, total: undefined, state: 'running' });
   };
-  const { diffId, digest, size, mediaType, annotations, tarSize } = await packInto(ingest, { signal, onProgress });
-  await ingest.commit({ digest, size });
+  return { signal, onProgress };
+}
+
+export async function commitLayer(
+  { emit }: BuildResources,
+  id: string,
+  { ingest, packed }: { readonly ingest: Ingest; readonly packed: PackedLayer },
+): Promise<LayerRecord> {
+  const { diffId, size, mediaType, annotations, tarSize } = packed;
+  const { digest } = await ingest.commit({ size });
   emit({ kind: 'transfer', action: 'pack', id, bytes: tarSize, total: tarSize, state: 'done' });
   return { diffId, descriptor: { mediaType, digest, size, ...(annotations === undefined ? {} : { annotations }) } };
 }

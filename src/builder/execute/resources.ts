@@ -1,6 +1,7 @@
 /** What the execution of a plan needs from its caller: open resources, and the choices that do not belong to the plan. */
 import type { MaterialLog } from '../../attestations/materials.ts';
 import type { BuildCache } from '../../cache/build-cache.ts';
+import type { StepImports } from '../../cache/portable-step.ts';
 import type { StatIndex } from '../../cache/stat-index.ts';
 import type { Emit } from '../../events.ts';
 import type { Image } from '../../images/image.ts';
@@ -17,12 +18,23 @@ import type { ByteString } from '../../tree/byte-string.ts';
 import type { FileTree } from '../../tree/file-tree.ts';
 import type { ImageSource } from '../plan/build-plan.ts';
 import type { JobSlots } from './job-slots.ts';
+import type { LayerPacking } from './layer-packing.ts';
 import type { OutputLimits } from './output-limit.ts';
+import type { Packing } from './pack-snapshot.ts';
+import type { UsedMounts } from './used-mounts.ts';
+import type { UsedSteps } from './used-steps.ts';
 
 export interface BuildResources {
   readonly store: Store;
   readonly snapshots: Snapshotter;
   readonly cache: BuildCache;
+  /** Remote caches that the build was told to use. */
+  readonly imports?: StepImports | undefined;
+  /** Notes what steps left, where that is to be exported. */
+  readonly used?: UsedSteps | undefined;
+  readonly usedMounts?: UsedMounts | undefined;
+  /** Names of snapshots whose layer turned out to be none. */
+  readonly unusable: Set<string>;
   readonly contexts: BuildContexts;
   readonly secrets: Secrets;
   readonly ssh: SshAgents;
@@ -43,6 +55,7 @@ export interface BuildResources {
   /** The one of steps, where their ids are mapped; undefined where they share tsbuild's. Throws PRIVILEGE. */
   userNamespace(): StepUserNamespace | undefined;
   readonly deadline: BuildDeadline;
+  readonly packing: LayerPacking;
   readonly options: ExecuteOptions;
   readonly emit: Emit;
   readonly signal: AbortSignal;
@@ -105,4 +118,6 @@ export interface ExecuteOptions {
   readonly stepTimeoutMs: number | undefined;
   /** Of all stages and platforms. */
   readonly jobs: JobSlots;
+  /** How layers will be wanted: those of the target are packed while later steps run. */
+  readonly packings: readonly Packing[];
 }

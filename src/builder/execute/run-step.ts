@@ -15,7 +15,6 @@ import type { ActiveSnapshot } from '../../snapshots/snapshotter.ts';
 import { setModeAt, setOwnerAt } from '../../sys/metadata.ts';
 import { type Stat, statAt } from '../../sys/stat.ts';
 import type { ByteString } from '../../tree/byte-string.ts';
-
 import { proxyEnvironment } from '../plan/build-args.ts';
 import type { StepSource } from '../plan/build-plan.ts';
 import { commandArgv } from '../plan/command-argv.ts';
@@ -66,6 +65,7 @@ export async function runStep(run: StageRun, state: StageState, step: RunStep): 
   const ingredients = { kind: 'run', parent: state.key, argv, env, cwd, user, ...choices } as const;
   return await cachedStep(run, {
     key: stepKey(ingredients),
+    parent: state.key,
     files: state.files,
     telling: { label: step.label, account: async (key) => stepAccount(state, { key, ingredients }), origin: state.origin },
     async make(active) {

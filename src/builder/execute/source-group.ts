@@ -17,6 +17,8 @@ export interface SourceGroup extends AsyncDisposable {
   readonly name: string;
   /** Asked for first: it goes into the step's key. `note` is told each file of a context. */
   identity(note?: NoteEntry): Promise<readonly string[]>;
+  /** The same by what the files are, where `identity` says how they were made; reads them. */
+  content?(): Promise<readonly string[]>;
   /** Asked for only where the cache does not have the step. */
   open(): Promise<OpenSources>;
 }
@@ -50,14 +52,19 @@ export function contextGroup({ resources }: StageRun, name: string | undefined, 
 export function stageGroup(run: StageRun, from: Exclude<StepSource, { kind: 'context' }>, selection: Selection): SourceGroup {
   let opened: (FileTree & Disposable) | undefined;
   const name = from.kind === 'stage' ? `stage ${JSON.stringify(run.plan.stages[from.index]?.name)}` : `image ${from.reference}`;
+  const open = async (): Promise<OpenSources> => {
+    const { files } = await run.finished(from);
+    opened ??= run.resources.snapshots.tree(await snapshotOf(run.resources, files));
+    return { tree: opened, sources: await findSources(opened, selection, () => `not in ${name}`) };
+  };
   return {
     name,
     identity: async () => ['from', (await run.finished(from)).key, JSON.stringify(selection)],
-    async open() {
-      const { files } = await run.finished(from);
-      opened ??= run.resources.snapshots.tree(await snapshotOf(run.resources, files));
-      return { tree: opened, sources: await findSources(opened, selection, () => `not in ${name}`) };
+    async content() {
+      const { tree, sources } = await open();
+      return ['content', ...(await contentChecksum(tree, sources, { signal: run.resources.signal }))];
     },
+    open,
     async [Symbol.asyncDispose]() {
       opened?.[Symbol.dispose]();
     },

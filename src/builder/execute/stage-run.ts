@@ -1,5 +1,5 @@
 /** What the steps of all stages of one build share. */
-import type { BuildPlan, StepSource } from '../plan/build-plan.ts';
+import type { BuildPlan, Stage, StepSource } from '../plan/build-plan.ts';
 import type { StepsInFlight } from './cached-step.ts';
 import type { BuildResources } from './resources.ts';
 import type { StageState } from './stage-state.ts';
@@ -10,6 +10,10 @@ export interface StageRun {
   readonly inFlight: StepsInFlight;
   /** By step id, of `plan`. */
   readonly remaining: ReadonlyMap<string, number>;
+  /** Those whose layers the target has: itself and what it stands on. */
+  readonly targetStages: ReadonlySet<Stage>;
+  /** By step id: those after which the target only waits for its layers. */
+  readonly lastFiles: ReadonlySet<string>;
   /** The finished state of a stage, or of an image taken as one; runs it where it has not. */
   finished(source: StepSource): Promise<StageState>;
 }

@@ -1,5 +1,5 @@
 /** The account of a step out of its ingredients: each by the name that its user knows it by. */
-import { redactText } from '../../attestations/redact.ts';
+import { hideCredentials } from '../../attestations/hide-credentials.ts';
 import type { CacheKey, StepIngredients } from '../../cache/cache-key.ts';
 import { type FileLine, type NamedDigest, type StepAccount, shortDigest } from '../../cache/step-account.ts';
 import type { StageState } from './stage-state.ts';
@@ -60,7 +60,7 @@ function mountParts(identity: readonly string[]): NamedDigest[] {
 function variableLine(text: string): StepAccount['variables'][number] {
   const at = text.indexOf('=');
   const [name, value] = [text.slice(0, at), text.slice(at + 1)];
-  const isShown = value.length <= SHOWN_MAX && !SECRET_NAME.test(name) && redactText(value) === value;
+  const isShown = value.length <= SHOWN_MAX && !SECRET_NAME.test(name) && hideCredentials(value) === value;
   // Of a value that is hidden less is kept than a search could find it by.
   return [name, isShown ? shortDigest([value]) : shortDigest([name, value]).slice(0, 6), isShown ? value : null];
 }

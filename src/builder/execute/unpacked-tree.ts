@@ -12,13 +12,13 @@ import type { BuildResources } from './resources.ts';
  * beginning of the file, is closed. Throws ARCHIVE_INVALID for what is malformed, leaves the root, or goes beyond the limits of a layer.
  */
 export async function unpackedTree(
-  { snapshots, signal }: Pick<BuildResources, 'snapshots' | 'signal'>,
+  { snapshots, signal, emit }: Pick<BuildResources, 'snapshots' | 'signal' | 'emit'>,
   fd: number,
 ): Promise<FileTree & Disposable> {
   needPrivilege();
   const active = snapshots.prepare(undefined);
   try {
-    await applyChanges(readArchive(readArchiveFile(fd), { signal }), active.upperFd, { signal });
+    await applyChanges(readArchive(readArchiveFile(fd), { signal }), active.upperFd, { signal, losses: { emit, of: 'the build context' } });
   } catch (error) {
     snapshots.discard(active);
     throw contextError(error);

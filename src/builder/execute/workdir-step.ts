@@ -28,7 +28,7 @@ export async function makeWorkdir(
   active: ActiveSnapshot,
   { path, ownerIn, createdNs }: Workdir,
 ): Promise<void> {
-  using tree = snapshots.tree(active.parents.at(-1)?.name);
+  using tree = snapshots.tree(active.parent?.name);
   const target = resolvePath(tree, fromText(path), 'follow');
   const owner = ownerIn(tree);
   await applyChanges(missingDirectories(tree, target.path, { owner, createdNs }), active.upperFd, { lower: tree, signal });

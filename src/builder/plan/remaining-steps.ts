@@ -24,7 +24,8 @@ export function remainingSteps({ stages }: Pick<BuildPlan, 'stages'>): ReadonlyM
   return remaining;
 }
 
-function sourcesOf({ base }: Stage, { from, mountSources = [], instruction }: Step): number[] {
+/** Numbers of the stages that a step reads. */
+export function sourcesOf({ base }: Stage, { from, mountSources = [], instruction }: Step): number[] {
   const places = instruction.kind === 'from' ? [base] : [from, ...mountSources];
   return places.flatMap((place) => (place?.kind === 'stage' ? place.index : []));
 }

@@ -1,7 +1,8 @@
 /** What a build took from elsewhere, with the digest that it had: provenance calls them materials, or resolved dependencies. */
+
+import { shownUrl } from '../http/shown-url.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { Platform } from '../oci/platform.ts';
-import { redactUrl } from '../registry/redact.ts';
 import { imagePurl, packageUrl } from './package-url.ts';
 import type { DigestSet } from './statement.ts';
 
@@ -51,5 +52,5 @@ export function gitMaterial(remote: string, ref: string | undefined, commit: str
 
 /** `hex`: of the sha256 of what was fetched, which says more than the rest of the address. */
 export function httpMaterial(url: URL, hex: string): Material {
-  return { uri: redactUrl(url), digest: { sha256: hex } };
+  return { uri: shownUrl(url), digest: { sha256: hex } };
 }

@@ -1,7 +1,7 @@
 /** What is known of a build → SLSA's predicate, version 0.2 or 1. Source: slsa.dev provenance v0.2 and v1; fields of BuildKit's: its "SLSA definitions". */
 import type { ProvenanceRequest } from './attestation-request.ts';
 import type { BuildFacts } from './build-facts.ts';
-import { redactText, redactValue } from './redact.ts';
+import { hideCredentials, hideCredentialsIn } from './hide-credentials.ts';
 import { PREDICATE_TYPE, type Predicate } from './statement.ts';
 
 /** Says how to read `parameters` and `buildConfig`: docs/attestations.md. */
@@ -28,7 +28,7 @@ function slsa02(facts: BuildFacts, request: ProvenanceRequest): object {
     buildType: BUILD_TYPE,
     materials: facts.materials,
     invocation: {
-      configSource: { ...(source ?? {}), ...(entryPoint === undefined ? {} : { entryPoint: redactText(entryPoint) }) },
+      configSource: { ...(source ?? {}), ...(entryPoint === undefined ? {} : { entryPoint: hideCredentials(entryPoint) }) },
       parameters: parameters(facts, request),
       environment: { platform: facts.builderPlatform },
     },
@@ -52,7 +52,7 @@ function slsa1(facts: BuildFacts, request: ProvenanceRequest): object {
     buildDefinition: {
       buildType: BUILD_TYPE,
       externalParameters: {
-        configSource: { ...(source ?? {}), ...(entryPoint === undefined ? {} : { path: redactText(entryPoint) }) },
+        configSource: { ...(source ?? {}), ...(entryPoint === undefined ? {} : { path: hideCredentials(entryPoint) }) },
         request: parameters(facts, request),
       },
       internalParameters: { builderPlatform: facts.builderPlatform, ...(isMax ? { buildConfig: buildConfig(facts) } : {}) },
@@ -76,7 +76,10 @@ function slsa1(facts: BuildFacts, request: ProvenanceRequest): object {
 function parameters(facts: BuildFacts, { mode }: ProvenanceRequest): object {
   const mounted = (mounts: BuildFacts['secrets']): object[] =>
     mounts.map(({ id, isOptional }) => ({ id, ...(isOptional ? { optional: true } : {}) }));
-  const args = { ...(facts.target === undefined ? {} : { target: facts.target }), ...(mode === 'max' ? redactValue(facts.args) : {}) };
+  const args = {
+    ...(facts.target === undefined ? {} : { target: facts.target }),
+    ...(mode === 'max' ? hideCredentialsIn(facts.args) : {}),
+  };
   return {
     frontend: FRONTEND,
     args,
@@ -87,7 +90,7 @@ function parameters(facts: BuildFacts, { mode }: ProvenanceRequest): object {
 }
 
 function buildConfig({ steps }: BuildFacts): object {
-  return { steps: steps.map(({ lines: _, ...step }) => redactValue(step)) };
+  return { steps: steps.map(({ lines: _, ...step }) => hideCredentialsIn(step)) };
 }
 
 /** In the shape of BuildKit's, so that what reads that finds source, places and layers. */
@@ -97,10 +100,10 @@ function metadata({ dockerfile, steps, layers }: BuildFacts): object {
     { locations: [{ ranges: [{ start: { line: lines.start }, end: { line: lines.end } }] }] },
   ]);
   const { name, text } = dockerfile;
-  const data = Buffer.from(redactText(text)).toString('base64');
+  const data = Buffer.from(hideCredentials(text)).toString('base64');
   const made = [...layers].map(([id, descriptors]) => [`${id}:0`, [descriptors]]);
   return {
-    source: { infos: [{ filename: redactText(name), language: 'Dockerfile', data }], locations: Object.fromEntries(locations) },
+    source: { infos: [{ filename: hideCredentials(name), language: 'Dockerfile', data }], locations: Object.fromEntries(locations) },
     ...(made.length === 0 ? {} : { layers: Object.fromEntries(made) }),
   };
 }

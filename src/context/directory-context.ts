@@ -26,10 +26,12 @@ const NO_RULES: IgnoreRules = { file: '', rules: [] };
 const NO_XATTRS: Xattrs = new Map();
 /** Directories kept open: more than any tree is deep, since a walk comes back to each of its parents. */
 const OPEN_MAX = 64;
+/** Of a directory that has more, these are looked at once and the others twice: a million would take more memory than all else. */
+const LISTED_MAX = 10_000;
 
 interface OpenDirectory {
   readonly fd: number;
-  /** What the last listing saw, each to be used once: a walk stats what it has just listed. */
+  /** What the last listing saw first, each to be used once: a walk stats what it has just listed. */
   readonly listed: Map<ByteString, FileNode>;
 }
 
@@ -66,7 +68,7 @@ class OpenContext implements DirectoryContext {
       }
       const node = nodeAt(dir.fd, name);
       if (node === undefined || node.type === 'socket') continue;
-      dir.listed.set(name, node);
+      if (dir.listed.size < LISTED_MAX) dir.listed.set(name, node);
       names.push(name);
     }
     return names;

@@ -3,10 +3,10 @@
  * One directory for each remote, used by one process at a time (flock).
  */
 import { createHash } from 'node:crypto';
-import { closeSync, constants, mkdirSync, openSync } from 'node:fs';
+import { closeSync, constants, existsSync, futimesSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { TsbuildError } from '../errors.ts';
-import { waitForLock } from '../sys/lock.ts';
+import { isStillNamed, waitForLock } from '../sys/lock.ts';
 import { type GitCall, type GitNetwork, needGit, runGit } from './git-command.ts';
 import { type GitAddress, isRef, shownGitAddress } from './git-url.ts';
 
@@ -177,13 +177,29 @@ async function makeRepository(access: GitAccess, repository: string): Promise<vo
 
 async function withRepository<T>(access: GitAccess, { remote }: GitRemote, use: (directory: string) => Promise<T>): Promise<T> {
   const directory = path.join(access.root, 'cache', 'git', createHash('sha256').update(remote).digest('hex'));
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  const lock = openSync(path.join(directory, 'lock'), constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
+  for (;;) {
+    const lock = openRepositoryLock(directory, remote);
+    try {
+      await waitForLock(lock, 'exclusive', access.signal);
+      // A collection may have taken the directory away: then there is a new one.
+      if (isStillNamed(lock, path.join(directory, 'lock'))) return await use(directory);
+    } finally {
+      closeSync(lock);
+    }
+  }
+}
+
+/** Its time says when the repository was last used. `remote`: an address without credentials, kept for those who ask what takes the space. */
+function openRepositoryLock(directory: string, remote: string): number {
   try {
-    await waitForLock(lock, 'exclusive', access.signal);
-    return await use(directory);
-  } finally {
-    closeSync(lock);
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    const lock = openSync(path.join(directory, 'lock'), constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
+    futimesSync(lock, Date.now() / 1000, Date.now() / 1000);
+    if (!existsSync(path.join(directory, 'remote'))) writeFileSync(path.join(directory, 'remote'), remote, { mode: 0o600 });
+    return lock;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return openRepositoryLock(directory, remote);
+    throw error;
   }
 }
 

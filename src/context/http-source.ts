@@ -1,6 +1,8 @@
 /** One file over HTTP, for ADD. Only http and https; a redirect never leads from https to http. Loads undici with the first request. */
 import type { Dispatcher } from 'undici';
 import { TsbuildError } from '../errors.ts';
+import { type ChosenProxy, proxyFor } from '../http/proxy.ts';
+import { shownUrl } from '../http/shown-url.ts';
 
 export interface HttpValidators {
   readonly etag?: string | undefined;
@@ -32,39 +34,54 @@ const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 
 /** Calls `use` with the answer while the connection is open. Throws FETCH_FAILED. */
 export async function fetchHttp<T>(fetch: HttpFetch, use: (answer: HttpAnswer) => Promise<T>): Promise<T> {
-  const dispatcher = await openDispatcher(fetch.url);
+  await using dispatchers = openDispatchers();
   try {
-    return await use(await follow(dispatcher, fetch));
+    return await use(await follow(dispatchers, fetch));
   } catch (error) {
     fetch.signal.throwIfAborted();
     throw isNetworkError(error) ? failed(fetch.url, error.code, error) : error;
-  } finally {
-    await dispatcher.destroy();
   }
 }
 
-/** A URL as it may be shown: no userinfo, no query, no fragment. */
-export function shownUrl({ protocol, host, pathname }: URL): string {
-  return `${protocol}//${host}${pathname}`;
+interface Dispatchers extends AsyncDisposable {
+  /** Each hop has the proxy that the environment says for it. */
+  at(url: URL): Promise<Dispatcher>;
 }
 
-async function openDispatcher({ hostname }: URL): Promise<Dispatcher> {
+function openDispatchers(): Dispatchers {
+  const open = new Map<string, Dispatcher>();
+  return {
+    async at(url) {
+      const proxy = proxyFor(url);
+      const key = proxy?.url.href ?? 'direct';
+      const dispatcher = open.get(key) ?? (await openDispatcher(proxy));
+      open.set(key, dispatcher);
+      return dispatcher;
+    },
+    async [Symbol.asyncDispose]() {
+      for (const dispatcher of open.values()) await dispatcher.destroy();
+    },
+  };
+}
+
+async function openDispatcher(proxy: ChosenProxy | undefined): Promise<Dispatcher> {
   // `default`: once bundled, a CommonJS module has no other names.
-  const { Agent, EnvHttpProxyAgent } = (await import('undici')).default;
+  const { Agent, ProxyAgent } = (await import('undici')).default;
   const tls = { rejectUnauthorized: true, minVersion: 'TLSv1.2' as const };
   const settings = {
     ...{ headersTimeout: IDLE_MS, bodyTimeout: IDLE_MS, maxHeaderSize: HEADER_BYTES_MAX },
     connect: { ...tls, timeout: CONNECT_MS, autoSelectFamily: true },
   };
-  const isLoopback = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname);
-  return isLoopback ? new Agent(settings) : new EnvHttpProxyAgent({ ...settings, requestTls: tls, proxyTls: tls });
+  if (proxy === undefined) return new Agent(settings);
+  const token = proxy.authorization === undefined ? {} : { token: proxy.authorization };
+  return new ProxyAgent({ ...settings, ...token, uri: proxy.url.href, requestTls: tls, proxyTls: { ...tls, timeout: CONNECT_MS } });
 }
 
-async function follow(dispatcher: Dispatcher, fetch: HttpFetch): Promise<HttpAnswer> {
+async function follow(dispatchers: Dispatchers, fetch: HttpFetch): Promise<HttpAnswer> {
   const { url: start, known, signal, maxBytes = BYTES_MAX } = fetch;
   let url = start;
   for (let redirects = 0; redirects <= REDIRECTS_MAX; redirects++) {
-    const { statusCode, headers, body } = await dispatcher.request({
+    const { statusCode, headers, body } = await (await dispatchers.at(url)).request({
       ...{ origin: url.origin, path: url.pathname + url.search, method: 'GET', signal },
       headers: requestHeaders(url, fetch),
     });

@@ -6,11 +6,11 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, constants } from 'node:fs';
 import { SyscallError } from '../errors.ts';
 import { makeDirectoryAt } from '../sys/entries.ts';
-import { lockFile } from '../sys/lock.ts';
+import { lockFile, lockNew } from '../sys/lock.ts';
 import { createAt, openAt } from '../sys/open.ts';
 import { removeTree } from '../sys/remove-tree.ts';
 import { listDirectory, statAt } from '../sys/stat.ts';
-import type { ByteString } from '../tree/byte-string.ts';
+import { type ByteString, display } from '../tree/byte-string.ts';
 
 /** Disposing removes what is under the name, if it was not renamed. */
 export interface Aside extends Disposable {
@@ -21,28 +21,22 @@ export interface Aside extends Disposable {
 
 const OPEN = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 const OPEN_DIRECTORY = OPEN | constants.O_DIRECTORY;
-const ROOT = '' as ByteString;
 
 /** Makes `.STEM.<random>.tmp` in the directory `dir`, after removing those that nobody holds. The mode is less the umask. */
 export function makeAside(dir: number, stem: ByteString, kind: 'file' | 'directory'): Aside {
   removeLeft(dir, stem);
-  for (;;) {
+  const { name, fd } = lockNew(display(stem), () => {
     const name = `.${stem}.${randomBytes(6).toString('hex')}.tmp` as ByteString;
     const fd = kind === 'file' ? createAt(dir, name, 0o666) : newDirectory(dir, name);
-    if (fd === undefined) continue;
-    // Somebody who tidies up may have come between.
-    if (!lockFile(fd, 'exclusive') || statAt(fd, ROOT)?.nlink === 0) {
+    return fd === undefined ? undefined : { name, fd };
+  });
+  return {
+    ...{ name, fd },
+    [Symbol.dispose]() {
+      removeTree(dir, name);
       closeSync(fd);
-      continue;
-    }
-    return {
-      ...{ name, fd },
-      [Symbol.dispose]() {
-        removeTree(dir, name);
-        closeSync(fd);
-      },
-    };
-  }
+    },
+  };
 }
 
 function newDirectory(dir: number, name: ByteString): number {

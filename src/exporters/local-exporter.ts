@@ -2,10 +2,11 @@
  * `type=local`: the files of the target stage in a directory. They are written aside, in a directory of ours in the same place, and
  * renamed when all are there. Everything goes by descriptors: no link that lies in the directory or in the files is ever followed.
  */
-import { closeSync, mkdirSync, rmSync } from 'node:fs';
+import { closeSync, rmSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { TsbuildError } from '../errors.ts';
 import { applyChanges } from '../layers/apply-changes.ts';
+import { makeDirectories } from '../sys/make-directories.ts';
 import { syncFileSystem } from '../sys/metadata.ts';
 import { openDirectory } from '../sys/open.ts';
 import { type ByteString, fromText } from '../tree/byte-string.ts';
@@ -48,7 +49,7 @@ async function writeFiles(session: ExportSession, trees: readonly PlatformTree[]
   const { dest, mode = 'copy' } = output;
   let made: string | undefined;
   try {
-    made = mkdirSync(dest, { recursive: true });
+    made = makeDirectories(dest);
     const fd = openDirectory(fromText(dest));
     try {
       await writeInto(fd, session, { trees, output, mode });
@@ -69,8 +70,8 @@ interface Work {
 
 async function writeInto(dest: number, session: ExportSession, { trees, output, mode }: Work): Promise<void> {
   using aside = makeAside(dest, 'tsbuild' as ByteString, 'directory');
-  const files = ownFiles(filesOf(trees, output.platformSplit), aside.fd, session.emit);
-  await applyChanges(files, aside.fd, { signal: session.signal });
+  const files = ownFiles(filesOf(trees, output.platformSplit), session.emit);
+  await applyChanges(files, aside.fd, { signal: session.signal, losses: { emit: session.emit, of: 'the output' } });
   syncFileSystem(aside.fd);
   moveTree(aside.fd, dest, { mode, keep: aside.name });
 }

@@ -5,6 +5,7 @@ import { setModeAt, setOwnerAt, setTimesAt } from '../sys/metadata.ts';
 import { openAt } from '../sys/open.ts';
 import { removeTree } from '../sys/remove-tree.ts';
 import { listDirectory, type Stat, statAt } from '../sys/stat.ts';
+import { imageXattrsAt, setXattrAt } from '../sys/xattr.ts';
 import type { ByteString } from '../tree/byte-string.ts';
 
 const OPEN_DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
@@ -45,6 +46,7 @@ function mergeDirectory(from: number, to: number, entry: { name: ByteString; mod
       const { uid, gid, mode, mtimeNs } = entry.stat;
       setOwnerAt(target, ROOT, uid, gid);
       setModeAt(target, ROOT, mode);
+      for (const [key, value] of imageXattrsAt(below, ROOT)) setXattrAt(target, ROOT, key, value);
       setTimesAt(target, ROOT, mtimeNs);
     } finally {
       closeSync(target);

@@ -3,7 +3,7 @@
  * are added, each by rename, and index.json is replaced last, so that a reader sees the old images or the new ones.
  */
 import { createHash } from 'node:crypto';
-import { createReadStream, existsSync, lstatSync, mkdirSync, rmSync, statSync } from 'node:fs';
+import { createReadStream, existsSync, lstatSync, rmSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -11,6 +11,7 @@ import { TsbuildError } from '../errors.ts';
 import { canonicalJson } from '../oci/canonical-json.ts';
 import { type Descriptor, MEDIA_TYPE } from '../oci/descriptor.ts';
 import { MANIFEST_BYTES_MAX, parseManifestDocument } from '../oci/parse-manifest.ts';
+import { makeDirectories } from '../sys/make-directories.ts';
 import { exportFailure } from './export-failure.ts';
 import { layoutEntries, layoutManifests, type NamedImage, type SaveSession, tellWritten } from './oci-archive.ts';
 import type { ArchiveEntry } from './write-archive.ts';
@@ -49,7 +50,7 @@ async function addFiles(session: SaveSession, images: readonly NamedImage[], tar
 
 /** A link in the place of one would lead elsewhere; the layout's own directory may be one. */
 function makeDirectory({ made, directory }: Target, path: string): void {
-  const first = mkdirSync(path, { recursive: true });
+  const first = makeDirectories(path);
   if (first !== undefined) made.push(first);
   if (path === directory || !lstatSync(path).isSymbolicLink()) return;
   throw new TsbuildError('EXPORT_FAILED', `Cannot write the output ${directory}: ${path} is a symbolic link`);

@@ -1,5 +1,6 @@
 /** The fields of a `RUN --mount` by their names: which keys there are, for which types, and what values they take. */
 import { TsbuildError } from '../errors.ts';
+import { parseSize } from '../text/quantities.ts';
 import { didYouMean } from './suggest.ts';
 
 const TYPES = ['bind', 'cache', 'tmpfs', 'secret', 'ssh'] as const;
@@ -60,7 +61,7 @@ const KEYS: ReadonlyMap<string, Key> = new Map<string, Key>([
   ['id', { field: 'id', read: same }],
   ['env', { field: 'env', read: same }],
   ['required', { field: 'required', types: ['secret', 'ssh'], read: parseBoolean, bare: true }],
-  ['size', { field: 'bytes', types: ['tmpfs'], read: parseSize }],
+  ['size', { field: 'bytes', types: ['tmpfs'], read: (text) => parseSize(text) ?? INVALID }],
   ['sharing', { field: 'sharing', types: ['cache'], read: oneOf(SHARINGS) }],
   ['mode', { field: 'mode', types: FILES, read: (text) => numberIn(text, 8) }],
   ['uid', { field: 'uid', types: FILES, read: (text) => numberIn(text, 10) }],
@@ -172,15 +173,6 @@ function accessOf(yes: 'read-only' | 'read-write', no: 'read-only' | 'read-write
     const value = parseBoolean(text);
     return value === INVALID ? INVALID : value ? yes : no;
   };
-}
-
-/** `10m`, `1.5 GB`, `64KiB`: units are powers of 1024, as docker has them. */
-function parseSize(text: string): number | typeof INVALID {
-  const match = /^(\d{1,15}(?:\.\d{1,15})?) ?([kmgtp]?)(?:i?b)?$/i.exec(text);
-  if (match === null) return INVALID;
-  const [, number = '', unit = ''] = match;
-  const bytes = Math.floor(Number(number) * 1024 ** ' kmgtp'.indexOf(unit === '' ? ' ' : unit.toLowerCase()));
-  return Number.isSafeInteger(bytes) ? bytes : INVALID;
 }
 
 function numberIn(text: string, base: 8 | 10): number | typeof INVALID {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { BuildFacts } from '../../src/attestations/build-facts.ts';
+import { hideCredentials } from '../../src/attestations/hide-credentials.ts';
 import { gitMaterial, httpMaterial, imageMaterial, openMaterialLog } from '../../src/attestations/materials.ts';
 import { provenance } from '../../src/attestations/provenance.ts';
-import { redactText } from '../../src/attestations/redact.ts';
 
 const FACTS: BuildFacts = {
   ...{ source: undefined, entryPoint: 'Dockerfile', target: 'out', builderPlatform: 'linux/amd64' },
@@ -83,11 +83,14 @@ test('imageMaterial() keeps paths of this machine to itself', () => {
   assert.equal(uri, `pkg:oci/oci-layout@${digest}`);
 });
 
-test('redactText() takes credentials out of addresses and leaves the rest', () => {
+test('hideCredentials() takes credentials out of addresses and leaves the rest', () => {
   assert.equal(
-    redactText('see http://a:b@c/d?x=1&api_key=2;z and me@example.com'),
+    hideCredentials('see http://a:b@c/d?x=1&api_key=2;z and me@example.com'),
     'see http://REDACTED@c/d?x=1&api_key=REDACTED;z and me@example.com',
   );
-  assert.equal(redactText('git+ssh://git:pw@h/x.git#main'), 'git+ssh://REDACTED@h/x.git#main');
-  assert.equal(redactText('RUN echo "https://h/?X-Goog-Credential=a%2Fb&q=y"'), 'RUN echo "https://h/?X-Goog-Credential=REDACTED&q=y"');
+  assert.equal(hideCredentials('git+ssh://git:pw@h/x.git#main'), 'git+ssh://REDACTED@h/x.git#main');
+  assert.equal(
+    hideCredentials('RUN echo "https://h/?X-Goog-Credential=a%2Fb&q=y"'),
+    'RUN echo "https://h/?X-Goog-Credential=REDACTED&q=y"',
+  );
 });

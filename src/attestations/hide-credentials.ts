@@ -7,7 +7,7 @@ const SECRET_PARAMETER = /(?:^|[-_.])(?:x-amz|x-goog)|sig|token|secret|passw|cre
 const HIDDEN = 'REDACTED';
 
 /** The text with userinfo of addresses, and values of their parameters that look like credentials, replaced. */
-export function redactText(text: string): string {
+export function hideCredentials(text: string): string {
   return text.replace(URL_IN_TEXT, (url) =>
     url
       .replace(USERINFO, `$1${HIDDEN}@`)
@@ -16,13 +16,13 @@ export function redactText(text: string): string {
 }
 
 /** All strings of a plain value redacted, names of fields too. */
-export function redactValue<T>(value: T): T {
+export function hideCredentialsIn<T>(value: T): T {
   return redacted(value) as T;
 }
 
 function redacted(value: unknown): unknown {
-  if (typeof value === 'string') return redactText(value);
+  if (typeof value === 'string') return hideCredentials(value);
   if (Array.isArray(value)) return value.map(redacted);
   if (value === null || typeof value !== 'object') return value;
-  return Object.fromEntries(Object.entries(value).map(([name, item]) => [redactText(name), redacted(item)]));
+  return Object.fromEntries(Object.entries(value).map(([name, item]) => [hideCredentials(name), redacted(item)]));
 }

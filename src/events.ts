@@ -11,6 +11,7 @@ export type BuildEvent =
   | StepEndEvent
   | TransferEvent
   | WarningEvent
+  | CacheEvent
   | ImageEvent;
 
 /** Once, before anything runs: every step that will run or be found in the cache, in Dockerfile order. */
@@ -86,6 +87,8 @@ export interface StepEndEvent {
   readonly outcome: 'done' | 'cached' | 'failed' | 'canceled';
   readonly durationMs: number;
   readonly error?: TsbuildError;
+  /** Of a cached step: the remote cache that had it; absent where the state directory had. */
+  readonly from?: string;
 }
 
 /** Progress of bytes: a pull, a push, a context read, a layer packed. Sent at most some ten times a second per `id`. */
@@ -106,6 +109,21 @@ export interface WarningEvent {
   /** The lint rule that found it (docs/rules). */
   readonly rule?: string;
   readonly hint?: string;
+}
+
+/** A remote cache was read or written. */
+export interface CacheEvent {
+  readonly kind: 'cache';
+  /** `missing`: there is none at that place, which is no failure. */
+  readonly action: 'imported' | 'missing' | 'exported';
+  /** The cache as it is shown, such as `registry registry.example/app:cache`. */
+  readonly name: string;
+  /** Steps that it has. */
+  readonly steps: number;
+  /** Cache mounts that it has. */
+  readonly mounts: number;
+  /** Of `imported`: what was read, which is no layer yet. Of `exported`: what it refers to. */
+  readonly bytes: number;
 }
 
 /** An image is complete in the local store (`names`: every tag it got) or in a registry. */

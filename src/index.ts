@@ -1,10 +1,14 @@
 /** The public API: `build()` is the whole pipeline on one screen; what else the command line does stands beside it. */
-import { executePlans } from './builder/execute/execute-plan.ts';
 import { announce, type BuildOptions, baseImages, buildResources, planOptions } from './operations/build.ts';
+import { checkCaches, openBuildCaches } from './operations/build-caches.ts';
 import { openBuildInput } from './operations/build-input.ts';
-import { type BuildResult, buildOutputs, exportResult, type OutputsResult } from './operations/build-outputs.ts';
+import { type BuildResult, buildOutputs, exportResult, type OutputsResult, packingsOf, resultNeeds } from './operations/build-outputs.ts';
+import { openRecording } from './operations/build-recording.ts';
 import { openDeadline } from './operations/deadline.ts';
+import { exportCaches } from './operations/export-caches.ts';
+import { namingFullDisk } from './operations/full-disk.ts';
 import { planPlatforms } from './operations/plan.ts';
+import { runPlans } from './operations/run-plans.ts';
 import { readSigningKey } from './operations/signatures.ts';
 import { parseDockerfile } from './parser/parse-dockerfile.ts';
 import { checkedLimits, warnOfLowered } from './sandbox/resource-limits.ts';
@@ -19,19 +23,33 @@ export async function build(options: BuildOptions): Promise<OutputsResult>;
 export async function build(options: BuildOptions): Promise<OutputsResult> {
   const startedAt = new Date();
   const outputs = buildOutputs(options);
+  checkCaches(options);
   const signer = options.signBy && readSigningKey(options.signBy);
   const limits = checkedLimits(options.limits);
   using deadline = openDeadline(options);
-  await using session = await openSession({ ...options, signal: deadline.signal });
-  await using input = await openBuildInput(session, options);
-  const dockerfile = parseDockerfile(input.dockerfile.text, input.dockerfile);
-  const bases = baseImages(session, options);
-  const plans = await planPlatforms(dockerfile, bases, planOptions(session, input, options));
-  await announce(session, plans, options);
-  const resources = buildResources(session, input, { ...options, bases, limits, deadline });
-  warnOfLowered(limits, session.emit);
-  const stages = await executePlans(plans, resources);
-  return await exportResult(session, { resources, plans, stages, input, bases, startedAt }, { outputs, options, signer });
+  const recording = openRecording(options, startedAt);
+  await using session = await openSession({ ...options, onEvent: recording.emit, signal: deadline.signal });
+  const inPlace = async (): Promise<OutputsResult> => {
+    await using opened = await openBuildInput(session, options);
+    const input = recording.watched(opened);
+    const dockerfile = parseDockerfile(input.dockerfile.text, input.dockerfile);
+    const bases = baseImages(session, options);
+    const plans = await planPlatforms(dockerfile, bases, planOptions(session, input, options));
+    recording.planned(plans);
+    await announce(session, plans, options);
+    await using caches = await openBuildCaches(session, options);
+    const needs = resultNeeds(outputs, options);
+    const packings = packingsOf(needs);
+    const resources = buildResources(session, input, { ...options, bases, limits, deadline, caches, packings, explain: recording.explain });
+    warnOfLowered(limits, session.emit);
+    const stages = await runPlans(plans, resources, needs);
+    const finished = { resources, plans, stages, input, bases, startedAt };
+    const result = await exportResult(session, finished, { outputs, options, signer });
+    await exportCaches(session, finished, options);
+    await recording.assembled(session, finished, result);
+    return result;
+  };
+  return await recording.during(session, () => namingFullDisk(session.store.root, inPlace));
 }
 
 export {
@@ -46,8 +64,10 @@ export type { SignedPayload } from './attestations/signing/simple-signing.ts';
 export type { Entitlement } from './builder/plan/entitlements.ts';
 export type { Outline, OutlineArg, OutlineMount } from './builder/plan/outline.ts';
 export type { Target } from './builder/plan/targets.ts';
+export type { PruneFilter } from './collection/choose.ts';
+export type { UsageEntry, UsageKind } from './collection/usage-entry.ts';
 export { TsbuildError } from './errors.ts';
-export type { BuildEvent, Emit, FileDifference, MissReason, StepMissEvent } from './events.ts';
+export type { BuildEvent, CacheEvent, Emit, FileDifference, MissReason, StepMissEvent } from './events.ts';
 export { isImageOutput, parseOutput, writesToStdout } from './exporters/export-outputs.ts';
 export type { Output } from './exporters/output.ts';
 export type { ImageAnnotation } from './images/image-format.ts';
@@ -57,6 +77,17 @@ export type { ImageConfig } from './oci/image-config.ts';
 export { listAttestations } from './operations/attestations.ts';
 export type { BuildOptions } from './operations/build.ts';
 export type { BuildResult, OutputsResult } from './operations/build-outputs.ts';
+export { type BuildPageOptions, buildPage } from './operations/build-page.ts';
+export {
+  type BuildsOptions,
+  buildLog,
+  inspectBuild,
+  listBuilds,
+  type OneBuildOptions,
+  pinBuilds,
+  removeBuilds,
+  type StepLog,
+} from './operations/builds.ts';
 export {
   type CheckedSource,
   type CheckOptions,
@@ -65,6 +96,14 @@ export {
   listTargets,
   outlineDockerfile,
 } from './operations/check.ts';
+export {
+  type DiskUsage,
+  diskUsage,
+  type PruneOptions,
+  type PruneResult,
+  prune,
+  type UsageOptions,
+} from './operations/disk-usage.ts';
 export { type Examination, examineMachine, type Finding } from './operations/doctor/examine.ts';
 export { type ImageDetails, type ImageSummary, inspectImage, listImages, removeImage, tagImage } from './operations/images.ts';
 export {
@@ -103,7 +142,11 @@ export type { SecretSource } from './operations/secrets.ts';
 export { type SigningKeySource, signImage, verifyImage } from './operations/signatures.ts';
 export type { SshSource } from './operations/ssh-agents.ts';
 export { importImage, pullImage, pushImage, saveImage } from './operations/transfer.ts';
+export { openUpkeep, type Upkeep, type UpkeepOptions } from './operations/upkeep.ts';
 export type { LintWarning } from './parser/lint/lint-dockerfile.ts';
+export type { BuildRecord, BuildState, BuildSummary, RecordedStage, RecordedStep } from './records/build-record.ts';
+export type { CacheSource, CacheTarget } from './remote-cache/cache-place.ts';
+export { parseCacheSource, parseCacheTarget } from './remote-cache/parse-place.ts';
 export type { Isolation } from './sandbox/chroot-isolation.ts';
 export type { DnsSettings } from './sandbox/network/dns-settings.ts';
 export type { ResourceLimits } from './sandbox/resource-limits.ts';

@@ -1,5 +1,6 @@
 /** What one call of the library holds open, each part opened when first needed; disposing closes all of it. */
 import path from 'node:path';
+import { type LayerPacking, openLayerPacking } from './builder/execute/layer-packing.ts';
 import { type BuildCache, openBuildCache } from './cache/build-cache.ts';
 import { defaultRoot } from './default-root.ts';
 import { TsbuildError } from './errors.ts';
@@ -49,6 +50,7 @@ export interface Session extends AsyncDisposable {
   readonly registry: RegistryClient;
   /** For clients of the caller's own. */
   readonly retry: RetryOptions;
+  readonly packing: LayerPacking;
   networks(): NetworkPool;
   cgroups(): CgroupMaker;
   /** The user namespace of all steps, where their ids are mapped. Throws PRIVILEGE. */
@@ -67,8 +69,9 @@ export async function openSession(options: CommonOptions): Promise<Session> {
   const cgroupRecords = path.join(store.root, 'cgroups');
   removeDeadCgroups(cgroupRecords);
   const cgroups = lazy(() => openCgroups(cgroupRecords));
-  const snapshots = lazy(() => openSnapshotter(store.root));
+  const snapshots = lazy(() => openSnapshotter(store.root, (name) => store.pin('snapshot', name)));
   const cache = lazy(() => openBuildCache(store.root));
+  const packing = openLayerPacking();
   const retry = retryOptions(options.retries);
   const onNotice = (message: string): void => emit({ kind: 'warning', message });
   const registry = lazy(() => openRegistryClient({ signal, retry, onNotice }));
@@ -89,6 +92,7 @@ export async function openSession(options: CommonOptions): Promise<Session> {
       return registry.open();
     },
     retry,
+    packing,
     networks: networks.open,
     cgroups: cgroups.open,
     userNamespace: () => (mapped ? userNamespace.open() : undefined),
@@ -101,6 +105,7 @@ export async function openSession(options: CommonOptions): Promise<Session> {
     signal,
     async [Symbol.asyncDispose]() {
       try {
+        await packing[Symbol.asyncDispose]();
         await networks.opened()?.close();
         await registry.opened()?.close();
         userNamespace.opened()?.[Symbol.dispose]();

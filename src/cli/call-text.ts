@@ -1,7 +1,7 @@
 /** Answers of `--call` as people read them. */
 import { formatExcerpt } from '../excerpt.ts';
 import type { CheckResult, LintWarning, OutlineMount, outlineDockerfile, Target } from '../index.ts';
-import { plainText } from '../progress/terminal-text.ts';
+import { plainText } from '../text/terminal-text.ts';
 
 export function checkText({ source, warnings }: CheckResult): string {
   if (warnings.length === 0) return 'Check complete: nothing found.';

@@ -2,11 +2,13 @@
 
 import type { Isolation, SnapshotterChoice, UserNamespaceChoice } from '../index.ts';
 import { PROGRESS_MODES, type ProgressMode } from '../progress/renderer.ts';
+import { type BuildsFlags, buildsCommands } from './builds-commands.ts';
 import { type ContainerFlags, containerCommands } from './container-commands.ts';
 import { type DnsFlags, dnsFlags } from './dns-flags.ts';
 import { type ManifestFlags, manifestCommands } from './manifest-commands.ts';
 import { type ResourceFlags, resourceFlags } from './resource-flags.ts';
 import { RETRY_FLAGS } from './retry-flags.ts';
+import { type StorageFlags, storageCommands } from './storage-commands.ts';
 import type { Terminal } from './terminal.ts';
 
 export interface Invocation {
@@ -16,7 +18,7 @@ export interface Invocation {
 }
 
 /** Flags of all commands, in commander's camel case; each command has its part of them. */
-export interface Flags extends ResourceFlags, DnsFlags, ContainerFlags, ManifestFlags {
+export interface Flags extends ResourceFlags, DnsFlags, ContainerFlags, ManifestFlags, BuildsFlags, StorageFlags {
   readonly root?: string;
   readonly progress?: ProgressMode;
   readonly quiet?: boolean;
@@ -44,6 +46,8 @@ export interface Flags extends ResourceFlags, DnsFlags, ContainerFlags, Manifest
   readonly addHost?: readonly string[];
   /** false where `--no-cache` is given. */
   readonly cache?: boolean;
+  readonly cacheFrom?: readonly string[];
+  readonly cacheTo?: readonly string[];
   readonly noCacheFilter?: readonly string[];
   readonly explain?: boolean;
   /** true or false for build, a policy for run. */
@@ -119,6 +123,7 @@ const SIGN_BY: FlagSpec = { flags: '--sign-by <key>', description: 'sign what is
 /** What commands of two words have in common, for the help. */
 export const GROUPS: Readonly<Record<string, string>> = {
   manifest: 'make, show and push indexes of images',
+  builds: 'what is remembered of builds: steps, times, logs, and a page that shows them',
 };
 
 export const COMMANDS: readonly CommandSpec[] = [
@@ -150,6 +155,16 @@ export const COMMANDS: readonly CommandSpec[] = [
       ...dnsFlags('every RUN'),
       { flags: '--no-cache', description: 'run every step' },
       { flags: '--no-cache-filter <stage,...>', description: 'run every step of these stages', kind: 'repeatable' },
+      {
+        flags: '--cache-from <type=...>',
+        description: 'use a remote cache: registry, local, s3 or gha; a name alone is registry',
+        kind: 'repeatable',
+      },
+      {
+        flags: '--cache-to <type=...>',
+        description: 'write a remote cache: registry, inline, local, s3 or gha, with mode=max for all stages and more',
+        kind: 'repeatable',
+      },
       { flags: '--explain', description: 'say of each step that is not in the cache why' },
       { flags: '--pull', description: 'ask the registry for newer base images' },
       {
@@ -286,7 +301,9 @@ export const COMMANDS: readonly CommandSpec[] = [
     ...{ name: 'logout', summary: 'remove the credentials for a registry (default: Docker Hub)', operands: '[registry]', flags: [] },
     load: () => import('./commands/logout.ts'),
   },
+  ...storageCommands(ROOT),
   ...manifestCommands(ROOT, [...RETRY_FLAGS, ...PROGRESS]),
+  ...buildsCommands(ROOT),
   ...containerCommands(ROOT, [USERNS, ...resourceFlags('the container')]),
   {
     name: 'unshare',

@@ -1,7 +1,8 @@
 /** How a command ended, for scripts and for people. */
-import { TsbuildError } from '../errors.ts';
+import { errorCodeOf, firstError, TsbuildError } from '../errors.ts';
 import { printError } from '../progress/print-error.ts';
-import { plainLines } from '../progress/terminal-text.ts';
+import { plainLines } from '../text/terminal-text.ts';
+import { machineError } from './machine-error.ts';
 import type { Terminal } from './terminal.ts';
 
 /** An error that the renderer has shown already. */
@@ -11,19 +12,12 @@ export class ReportedError extends Error {
   }
 }
 
-/** What went wrong first: closing what was open may fail because of it, and a SuppressedError puts that in front. */
-export function firstError(error: unknown): unknown {
-  let first = error;
-  while (first instanceof Error && first.name === 'SuppressedError' && 'suppressed' in first) first = first.suppressed;
-  return first;
-}
-
 /** 1 the build failed · 2 bad usage · 74 no space · 70 a bug of ours (sysexits.h: EX_IOERR, EX_SOFTWARE). */
 export function exitCodeOf(error: unknown): number {
   const first = firstError(error);
   const actual = first instanceof ReportedError ? first.cause : first;
   if (isNoSpace(actual)) return 74;
-  if (!(actual instanceof TsbuildError)) return 70;
+  if (!(actual instanceof TsbuildError)) return machineError(actual) === undefined ? 70 : 1;
   return actual.code === 'ERR_TSBUILD_USAGE' ? 2 : 1;
 }
 
@@ -35,8 +29,9 @@ export function reportError(terminal: Terminal, thrown: unknown): void {
     printError(terminal.screen, error);
     return;
   }
-  if (isNoSpace(error)) {
-    printError(terminal.screen, new TsbuildError('NO_SPACE', `Cannot write to the disk: ${(error as Error).message}`));
+  const told = machineError(error) ?? (isNoSpace(error) ? new TsbuildError('NO_SPACE', `Cannot write to the disk: ${error}`) : undefined);
+  if (told !== undefined) {
+    printError(terminal.screen, told);
     return;
   }
   // What was running when the user interrupted ends in its own words.
@@ -48,7 +43,7 @@ export function reportError(terminal: Terminal, thrown: unknown): void {
 /** Also where an errno comes up from node:fs or as the cause of something else. */
 function isNoSpace(error: unknown): boolean {
   for (let at = error, depth = 0; at instanceof Error && depth < 8; at = at.cause, depth++) {
-    const { code } = at as NodeJS.ErrnoException;
+    const code = errorCodeOf(at);
     if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'ERR_TSBUILD_NO_SPACE') return true;
   }
   return false;

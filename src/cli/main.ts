@@ -1,4 +1,5 @@
 /** The process: argv in, exit code out. The only file that ends it. */
+import { closeSync, openSync } from 'node:fs';
 import { constants } from 'node:os';
 import { readVersion } from '../read-version.ts';
 import { exitCodeOf, reportError } from './exit-code.ts';
@@ -45,23 +46,54 @@ async function main(prepared: () => Parsed, terminal: Terminal): Promise<number>
   }
 }
 
-const prepared = await prepare();
-// SIGQUIT, too: a dump of our memory would hold secrets.
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const) process.on(signal, () => stop(signal));
-// Whoever read the result has gone: as for any command in a pipe.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => (error.code === 'EPIPE' ? (received ?? stop('SIGPIPE')) : bug(error)));
-// Nobody watches any more; the result is still wanted.
-process.stderr.on('error', (error: NodeJS.ErrnoException) => (error.code === 'EPIPE' || error.code === 'EIO' ? undefined : bug(error)));
-process.on('uncaughtException', bug);
+/** A function, since a module that waits at its top cannot be CommonJS, which Node loads sooner. */
+async function start(): Promise<never> {
+  const prepared = await prepare();
+  // SIGQUIT, too: a dump of our memory would hold secrets.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const) process.on(signal, () => stop(signal));
+  // Whoever read the result has gone: as for any command in a pipe.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => (error.code === 'EPIPE' ? (received ?? stop('SIGPIPE')) : bug(error)));
+  // Nobody watches any more; the result is still wanted.
+  process.stderr.on('error', (error: NodeJS.ErrnoException) => (error.code === 'EPIPE' || error.code === 'EIO' ? undefined : bug(error)));
+  process.on('uncaughtException', bug);
+  process.once('exit', leaveStreams);
 
-const terminal = openTerminal(interrupt.signal, (take) => {
-  taker = take;
-});
-const code = await main(prepared, terminal);
-// What was written last may fail only now, and a slow reader has not taken it yet: ending would throw it away.
-await Promise.race([Promise.all([process.stdout, process.stderr].map(flushed)), interrupted()]);
-await new Promise((resolve) => setImmediate(resolve));
-process.exit(received === undefined ? code : 128 + constants.signals[received]);
+  const terminal = openTerminal(interrupt.signal, (take) => {
+    taker = take;
+  });
+  const code = await main(prepared, terminal);
+  // What was written last may fail only now, and a slow reader has not taken it yet: ending would throw it away.
+  await Promise.race([Promise.all([process.stdout, process.stderr].map(flushed)), interrupted()]);
+  await new Promise((resolve) => setImmediate(resolve));
+  process.exit(received === undefined ? code : 128 + constants.signals[received]);
+}
+
+/**
+ * All is written by now. koffi syncs both streams when the process ends, says so where that fails, as on a full disk, and waits for a lock for
+ * ever then: something that is synced at once takes their places. `open` gives the lowest free number.
+ */
+function leaveStreams(): void {
+  for (const fd of [1, 2]) {
+    try {
+      closeSync(fd);
+    } catch {
+      // Somebody else has closed it.
+    }
+  }
+  for (let fd = -1; fd < 2; ) fd = openNothing();
+}
+
+/** Without /dev the root directory will do. */
+function openNothing(): number {
+  for (const path of ['/dev/null', '/']) {
+    try {
+      return openSync(path, 'r');
+    } catch {
+      // The next one, then.
+    }
+  }
+  return Number.POSITIVE_INFINITY;
+}
 
 function flushed(stream: NodeJS.WriteStream): Promise<void> {
   return new Promise((resolve) => (stream.destroyed || stream.writableEnded ? resolve() : stream.write('', () => resolve())));
@@ -77,3 +109,5 @@ function bug(error: unknown): void {
   // A stream that the interruption closed may complain: that is no bug.
   process.exit(received === undefined ? exitCodeOf(error) : 128 + constants.signals[received]);
 }
+
+void start();

@@ -14,7 +14,7 @@ export interface ParsedCommand {
 export function parseCommandLine(argv: readonly string[], version: string): ParsedCommand | { readonly help: string } {
   let parsed: ParsedCommand | undefined;
   let help = '';
-  const program = openProgram(version, (command) => {
+  const program = openProgram(version, argv, (command) => {
     parsed = command;
   });
   program.configureOutput({
@@ -47,7 +47,10 @@ export function usageError(message: string, usage: string | undefined): TsbuildE
   return new TsbuildError('USAGE', text.charAt(0).toUpperCase() + text.slice(1), { hint: usage });
 }
 
-function openProgram(version: string, onCommand: (command: ParsedCommand) => void): Command {
+/** Flags are made for the commands that may be meant alone: making those of all takes longer than to parse. */
+function openProgram(version: string, argv: readonly string[], onCommand: (command: ParsedCommand) => void): Command {
+  const isHelp = argv.some((word) => word === '--help' || word === '-h' || word === 'help');
+  const isMeant = ({ name }: CommandSpec): boolean => isHelp || name === 'build' || name.split(' ').every((word) => argv.includes(word));
   const program = new Command('tsbuild')
     .description('docker build without Docker: from a Dockerfile to an OCI image, every RUN in a fresh container')
     .usage('[command] [flags] ...')
@@ -56,7 +59,7 @@ function openProgram(version: string, onCommand: (command: ParsedCommand) => voi
     .enablePositionalOptions()
     .exitOverride()
     .addHelpText('after', '\ntsbuild -t app:1 . builds the Dockerfile of this directory. tsbuild <command> --help says more.');
-  for (const spec of COMMANDS) addCommand(program, spec, onCommand);
+  for (const spec of COMMANDS) addCommand(program, isMeant(spec) ? spec : { ...spec, flags: [] }, onCommand);
   return program;
 }
 

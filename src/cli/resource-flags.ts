@@ -1,6 +1,7 @@
 /** Flags that limit what a step or a container may use, as docker spells and reads them. */
 import { TsbuildError } from '../errors.ts';
 import type { ResourceLimits } from '../index.ts';
+import { parseSize } from '../text/quantities.ts';
 import type { FlagSpec } from './command-table.ts';
 import { csvFields } from './csv-flags.ts';
 
@@ -87,14 +88,11 @@ function withResources(flags: ResourceFlags): ResourceFlags {
   return { ...found, ...flags };
 }
 
-const POWERS = 'bkmgtp';
-
 /** Bytes, or with a unit of 1024: `64m`, `1.5GiB`. `0` is as good as nothing. */
-function sizeOf(flag: string, text: string | undefined): number | undefined {
+export function sizeOf(flag: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
-  const [, number = '', unit = ''] = /^(\d{1,15}(?:\.\d{1,9})?) ?(?:([bkmgtp])(?:i?b)?)?$/i.exec(text) ?? [];
-  const bytes = Math.floor(Number(number) * 1024 ** Math.max(0, POWERS.indexOf(unit.toLowerCase() || 'b')));
-  if (number === '' || !Number.isSafeInteger(bytes)) throw refused(flag, text, 'not a size such as 512m or 2g');
+  const bytes = parseSize(text);
+  if (bytes === undefined) throw refused(flag, text, 'not a size such as 512m or 2g');
   return bytes === 0 ? undefined : bytes;
 }
 

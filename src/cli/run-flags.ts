@@ -1,6 +1,7 @@
 /** Flags of `run` as docker writes them → options. All throw USAGE. */
 import { TsbuildError } from '../errors.ts';
 import type { ContainerDevice, ContainerMount, PublishedPort, RunOptions } from '../index.ts';
+import { parseSize } from '../text/quantities.ts';
 import { readBuildArgFile } from './build-arg-file.ts';
 import type { Flags } from './command-table.ts';
 import { csvFields } from './csv-flags.ts';
@@ -138,9 +139,9 @@ function tmpfsOf(text: string): ContainerMount {
 
 function sizeOf(text: string | undefined, whole: string): number | undefined {
   if (text === undefined) return undefined;
-  const [, number = '', unit = ''] = /^(\d{1,12})([bkmgt]?)b?$/i.exec(text) ?? [];
-  if (number === '') throw refused('tmpfs', whole, `${JSON.stringify(text)} is not a size`);
-  return Number(number) * 1024 ** Math.max(0, 'bkmgt'.indexOf(unit.toLowerCase() || 'b'));
+  const bytes = parseSize(text);
+  if (bytes === undefined) throw refused('tmpfs', whole, `${JSON.stringify(text)} is not a size`);
+  return bytes;
 }
 
 function modeOf(text: string | undefined, whole: string): number | undefined {

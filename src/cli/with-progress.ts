@@ -1,9 +1,9 @@
 /** Runs something long with its events drawn. */
-import { TsbuildError } from '../errors.ts';
+import { firstError, TsbuildError } from '../errors.ts';
 import type { CommonOptions } from '../index.ts';
 import { openRenderer } from '../progress/renderer.ts';
 import type { Flags } from './command-table.ts';
-import { firstError, ReportedError } from './exit-code.ts';
+import { ReportedError } from './exit-code.ts';
 import { retriesOf } from './retry-flags.ts';
 import type { Terminal } from './terminal.ts';
 

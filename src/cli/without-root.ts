@@ -2,8 +2,12 @@
 import { readFileSync } from 'node:fs';
 import type { ParsedCommand } from './parse-command-line.ts';
 
-/** What neither reads nor writes files of images. */
-const EVERYWHERE: ReadonlySet<string> = new Set(['version', 'context', 'doctor', 'login', 'logout']);
+/** What neither unpacks nor writes files of images. */
+const EVERYWHERE: ReadonlySet<string> = new Set([
+  ...['version', 'context', 'doctor', 'login', 'logout'],
+  // A browser that `open` starts is to be the user's.
+  ...['builds ls', 'builds inspect', 'builds logs', 'builds open', 'builds rm', 'builds pin'],
+]);
 
 /**
  * Never returns where the command needs what only root can do and this process can have it in a namespace. To be called

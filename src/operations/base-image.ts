@@ -1,10 +1,11 @@
 /** The images that a FROM, a COPY --from or `tsbuild run` names: out of the store, or resolved and pulled into it. */
+import { TsbuildError } from '../errors.ts';
 import { findImage, type Image } from '../images/image.ts';
 import { importLayout } from '../images/import-layout.ts';
 import { fetchLayers, nameImage, type ResolvedImage, resolveImage } from '../images/pull-image.ts';
 import type { Digest } from '../oci/digest.ts';
 import { formatPlatform, type Platform } from '../oci/platform.ts';
-import { parseReference } from '../oci/reference.ts';
+import { formatReference, parseReference } from '../oci/reference.ts';
 import type { Session } from '../session.ts';
 import type { Snapshotter } from '../snapshots/snapshotter.ts';
 
@@ -103,9 +104,27 @@ function whole(image: Image): Found {
 /** A build that failed, or was for another platform, may have left the documents without the layers. */
 async function loadStored(session: Session, found: Pick<ResolvedImage, 'image' | 'reference'>, use: BaseUse): Promise<Image> {
   const { image } = found;
-  const isWhole = image.manifest.layers.every(({ digest, size }) => session.store.content.size(digest) === size);
-  if (!isWhole) await fetchLayers(session, found, snapshotsFor(session, use));
+  const { content } = session.store;
+  const healths = await Promise.all(image.manifest.layers.map(async ({ digest }) => ({ digest, health: await content.health(digest) })));
+  if (healths.every(({ health }) => health === 'sound')) return image;
+  const damaged = healths.find(({ health }) => health === 'damaged')?.digest;
+  try {
+    await fetchLayers(session, found, snapshotsFor(session, use));
+  } catch (cause) {
+    throw damaged === undefined ? cause : cannotHeal(found, damaged, cause);
+  }
+  if (damaged !== undefined)
+    session.emit({
+      kind: 'warning',
+      message: `The disk has changed layer ${damaged} of ${formatReference(found.reference)}: it was pulled again`,
+    });
   return image;
+}
+
+function cannotHeal({ reference }: Pick<ResolvedImage, 'reference'>, damaged: Digest, cause: unknown): TsbuildError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  const message = `Cannot use image ${formatReference(reference)}: the disk has changed its layer ${damaged}, which was removed, and it cannot be pulled again (${reason})`;
+  return new TsbuildError('DIGEST_MISMATCH', message, { hint: 'Import, load or build the image again.', cause });
 }
 
 function snapshotsFor(session: Session, use: BaseUse): Snapshotter | undefined {

@@ -18,7 +18,7 @@ import type { FileTree } from '../tree/file-tree.ts';
 import { downloaded } from './remote-file.ts';
 
 /** A session with what opens sources: secrets, the caller's ssh-agent. */
-export interface InputSession extends Pick<Session, 'store' | 'snapshots' | 'signal'> {
+export interface InputSession extends Pick<Session, 'store' | 'snapshots' | 'signal' | 'emit'> {
   readonly secrets?: SecretReader | undefined;
   readonly ssh: { socketOf(id: string): Promise<string | undefined> };
   /** Of contexts whose address does not say. */

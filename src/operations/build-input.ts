@@ -119,9 +119,9 @@ function inputSession(
   keys: Pick<BuildInput, 'secrets' | 'ssh' | 'materials'>,
   { buildArgs = {} }: InputOptions,
 ): InputSession {
-  const { store, signal } = session;
+  const { store, signal, emit } = session;
   return {
-    ...{ store, signal, secrets: keys.secrets, materials: keys.materials },
+    ...{ store, signal, emit, secrets: keys.secrets, materials: keys.materials },
     ssh: { socketOf: async (id) => (await keys.ssh.socketOf(id)) ?? process.env['SSH_AUTH_SOCK'] },
     get snapshots() {
       return session.snapshots;

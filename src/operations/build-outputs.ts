@@ -2,6 +2,7 @@
 import type { SigningKey } from '../attestations/signing/signing-key.ts';
 import { assembleResult } from '../builder/execute/assemble-result.ts';
 import { snapshotOf } from '../builder/execute/files.ts';
+import { type Packing, packingOf } from '../builder/execute/pack-snapshot.ts';
 import { TsbuildError } from '../errors.ts';
 import { checkOutputs, exportOutputs, isImageOutput, writesToStdout } from '../exporters/export-outputs.ts';
 import { imageFormat } from '../exporters/image-attributes.ts';
@@ -21,8 +22,10 @@ import { checkAttestations, fileTarget, imageTarget, isAttested, isLeftOut } fro
 import { type BuildOptions, chosenPlatforms, resultOptions } from './build.ts';
 import { type Attester, openAttester } from './build-attestations.ts';
 import { checkTimeout } from './deadline.ts';
+import { inlineCache } from './export-caches.ts';
 import { type FinishedBuild, targetStates } from './finished-build.ts';
 import { chosenIsolation } from './isolation.ts';
+import type { ResultNeeds } from './run-plans.ts';
 
 /** Of the first output that is an image. */
 export interface BuildResult {
@@ -70,6 +73,12 @@ export function buildOutputs(options: BuildOptions): readonly Output[] {
   return outputs.map((output) => (isImageOutput(output) ? { ...output, names: namesIn(output) ?? tags } : output));
 }
 
+/** How layers will be packed, each way once. */
+export function packingsOf({ formats }: ResultNeeds): readonly Packing[] {
+  const all = formats.map(packingOf);
+  return [...new Map(all.map((packing) => [JSON.stringify(packing), packing])).values()];
+}
+
 /** As docker does it: `push` is about outputs of the type `image` where there are some, else it is one more output; `load` likewise. */
 function withShorthands({ outputs = [], push = false, load = false }: BuildOptions): Output[] {
   const isStored = ({ type }: Output): boolean => type === 'image' || type === 'registry';
@@ -81,6 +90,13 @@ function withShorthands({ outputs = [], push = false, load = false }: BuildOptio
 
 function namesIn(output: Output): readonly string[] | undefined {
   return 'names' in output ? output.names : undefined;
+}
+
+/** What the outputs will read of the result. */
+export function resultNeeds(outputs: readonly Output[], options: BuildOptions): ResultNeeds {
+  const formats = outputs.filter(isImageOutput).map((output) => formatOf(output, options));
+  const readsFiles = outputs.some(({ type }) => type === 'local' || type === 'tar');
+  return { formats, files: options.attestations?.sbom !== undefined ? 'stages' : readsFiles ? 'result' : 'none' };
 }
 
 /** Makes the outputs, one after the other. What several of them need is made once. */
@@ -124,13 +140,14 @@ function builtResult(build: FinishedBuild, attester: Attester, options: BuildOpt
   const { resources } = build;
   const states = targetStates(build);
   const images = new Map<string, Promise<AssembledImage>>();
+  const inline = inlineCache(build, options);
   return {
     image(output) {
       const format = formatOf(output, options);
       const target = imageTarget(output, format, options);
       const key = JSON.stringify({ format, target });
       const attest = target && ((image: AssembledImage, position: number) => attester.ofImage(image, position, target));
-      const image = images.get(key) ?? assembleResult(resources, states, { ...resultOptions(options), format, attest });
+      const image = images.get(key) ?? assembleResult(resources, states, { ...resultOptions(options), format, attest, inline });
       images.set(key, image);
       return image;
     },

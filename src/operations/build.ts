@@ -7,6 +7,7 @@ import type { AttestationRequest, ProvenanceMode } from '../attestations/attesta
 import type { ResultOptions } from '../builder/execute/assemble-result.ts';
 import { openJobSlots } from '../builder/execute/job-slots.ts';
 import { outputLimits } from '../builder/execute/output-limit.ts';
+import type { Packing } from '../builder/execute/pack-snapshot.ts';
 import type { BuildResources } from '../builder/execute/resources.ts';
 import { unusedBuildArgs } from '../builder/plan/build-args.ts';
 import type { BuildPlan } from '../builder/plan/build-plan.ts';
@@ -18,6 +19,7 @@ import type { Output } from '../exporters/output.ts';
 import { goBoolean } from '../go-boolean.ts';
 import type { ImageAnnotation } from '../images/image-format.ts';
 import { formatPlatform, normalizePlatform, type Platform, parsePlatform } from '../oci/platform.ts';
+import type { CacheSource, CacheTarget } from '../remote-cache/cache-place.ts';
 import { chrootWarning, type Isolation } from '../sandbox/chroot-isolation.ts';
 import { hostFacts, outerProcWarning } from '../sandbox/host-facts.ts';
 import { checkedDns, type DnsSettings } from '../sandbox/network/dns-settings.ts';
@@ -27,6 +29,7 @@ import { runnableArchitectures } from '../sandbox/runnable-architectures.ts';
 import { oneIdWarning } from '../sandbox/user-namespace/one-id.ts';
 import type { CommonOptions, Session } from '../session.ts';
 import { type BaseImages, openBaseImages } from './base-image.ts';
+import type { BuildCaches } from './build-caches.ts';
 import type { BuildInput, InputOptions } from './build-input.ts';
 import { warnOfFindings } from './check.ts';
 import type { Deadline } from './deadline.ts';
@@ -49,8 +52,14 @@ export interface BuildOptions extends CommonOptions, InputOptions, Pick<Isolatio
   readonly noCacheFilter?: readonly string[] | undefined;
   /** Events `step-miss` say why a step is not in the cache. */
   readonly explain?: boolean | undefined;
+  /** false: nothing is remembered of the build. Else `$TSBUILD_BUILD_RECORDS` says how long it is, or `off`. */
+  readonly record?: boolean | undefined;
   /** Ask the registry for every base image even where the store has it. */
   readonly pull?: boolean | undefined;
+  /** Remote caches whose steps count as made here; earlier ones win. */
+  readonly cacheFrom?: readonly CacheSource[] | undefined;
+  /** Remote caches that get the steps of this build, when its outputs are there. */
+  readonly cacheTo?: readonly CacheTarget[] | undefined;
   /** What is made of the result; by default the local store has it under its tags. */
   readonly outputs?: readonly Output[] | undefined;
   /** Push every tag when the image is complete: outputs of the type `image`, and one more where there is none. */
@@ -86,7 +95,13 @@ export interface BuildOptions extends CommonOptions, InputOptions, Pick<Isolatio
 export function buildResources(
   session: Session,
   { contexts, secrets, ssh, materials }: BuildInput,
-  options: Omit<BuildOptions, 'limits'> & { readonly bases: BaseImages; readonly limits: ContainerResources; readonly deadline: Deadline },
+  options: Omit<BuildOptions, 'limits'> & {
+    readonly bases: BaseImages;
+    readonly limits: ContainerResources;
+    readonly deadline: Deadline;
+    readonly packings: readonly Packing[];
+    readonly caches: Pick<BuildCaches, 'imports' | 'used' | 'usedMounts'>;
+  },
 ): BuildResources {
   const isolation = chosenIsolation(options);
   return {
@@ -100,7 +115,9 @@ export function buildResources(
       isolation,
       workingTrees: isolation === 'chroot' ? async () => 'copy' as const : session.workingTrees,
       warnOnce: warnOnce(session),
+      ...{ imports: options.caches.imports, used: options.caches.used, usedMounts: options.caches.usedMounts, unusable: new Set<string>() },
       deadline: options.deadline,
+      packing: session.packing,
       contexts,
       secrets,
       ssh,
@@ -125,6 +142,7 @@ export function buildResources(
       outputLimits: outputLimits(process.env),
       stepTimeoutMs: options.stepTimeoutMs,
       jobs: openJobSlots(mostAtOnce(isolation, options.jobs)),
+      packings: options.packings,
     },
   };
 }
@@ -135,9 +153,14 @@ function uncachedNames({ noCache, noCacheFilter = [] }: BuildOptions): readonly 
   throw new TsbuildError('USAGE', 'Cannot use --no-cache together with --no-cache-filter: without the cache every stage runs');
 }
 
-/** A directory by its path, anything else by its address. Goes into digests only. */
+/** Goes into digests only. */
 function placeOf({ context, dockerfile = '' }: BuildOptions): string {
-  return JSON.stringify([/^[a-z]+:\/\/|^-$|^git@/.test(context) ? context : path.resolve(context), dockerfile]);
+  return JSON.stringify([contextPlace(context), dockerfile]);
+}
+
+/** A directory by its path, anything else by its address. */
+export function contextPlace(context: string): string {
+  return /^[a-z]+:\/\/|^-$|^git@/.test(context) ? context : path.resolve(context);
 }
 
 function warnOnce({ emit }: Session): BuildResources['warnOnce'] {
@@ -176,7 +199,7 @@ export function chosenPlatforms(names: readonly string[], local: Platform): Plat
 }
 
 /** What the image is to be, beyond what the plan says. */
-export function resultOptions({ labels = {}, buildArgs = {} }: BuildOptions): Omit<ResultOptions, 'format' | 'attest'> {
+export function resultOptions({ labels = {}, buildArgs = {} }: BuildOptions): Omit<ResultOptions, 'format' | 'attest' | 'inline'> {
   return { labels, index: goBoolean(buildArgs['BUILDKIT_MULTI_PLATFORM'] ?? '') === true ? 'always' : 'for-several' };
 }
 

@@ -8,7 +8,7 @@ import type { BuildPlan } from '../builder/plan/build-plan.ts';
 import { describePlan } from '../builder/plan/describe-plan.ts';
 import type { AssembledImage } from '../images/assembled-image.ts';
 import { loadImage } from '../images/image.ts';
-import type { Descriptor } from '../oci/descriptor.ts';
+import { type Descriptor, plainDescriptor } from '../oci/descriptor.ts';
 import { formatPlatform } from '../oci/platform.ts';
 import { isSecretName } from '../parser/lint/secrets-used-in-arg-or-env.ts';
 import type { Session } from '../session.ts';
@@ -89,8 +89,7 @@ export async function layersOf(
     const layer = manifest.layers[i];
     const step = (source.kind === 'snapshot' ? ids.get(source.step ?? '') : undefined) ?? baseStep;
     if (layer === undefined) throw new Error('An image has the layers of its state');
-    const { mediaType, digest, size } = layer;
-    layers.set(step, [...(layers.get(step) ?? []), { mediaType, digest, size }]);
+    layers.set(step, [...(layers.get(step) ?? []), plainDescriptor(layer)]);
   }
   return layers;
 }

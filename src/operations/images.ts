@@ -68,7 +68,7 @@ export async function tagImage(options: CommonOptions & { readonly source: strin
   return { digest: descriptor.digest };
 }
 
-/** Takes a name away, or all names of a digest; blobs that no name needs go with it unless another process uses the store. */
+/** Takes a name away, or all names of a digest; blobs that no name needs go with it, but for those that another process uses. */
 export async function removeImage(options: CommonOptions & { readonly name: string }): Promise<{ untagged: string[]; freedBytes: number }> {
   await using session = await openSession(options);
   const { images } = session.store;
@@ -81,7 +81,7 @@ export async function removeImage(options: CommonOptions & { readonly name: stri
         .filter((image) => image.descriptor.digest === descriptor.digest)
         .map((image) => image.name);
   const untagged = names.filter((each) => images.remove(each));
-  return { untagged: untagged.map((each) => familiarName(parseReference(each))), freedBytes: (await session.store.collect([])) ?? 0 };
+  return { untagged: untagged.map((each) => familiarName(parseReference(each))), freedBytes: await session.store.collect([]) };
 }
 
 /** Throws IMAGE_NOT_FOUND with what is there. */

@@ -3,9 +3,9 @@ import { openSync, readFileSync, statSync } from 'node:fs';
 import { httpMaterial, type Material, type MaterialLog } from '../attestations/materials.ts';
 import { download } from '../builder/execute/add-download.ts';
 import type { SecretReader } from '../builder/execute/source-secrets.ts';
-import { shownUrl } from '../context/http-source.ts';
 import { openInput } from '../context/open-input.ts';
 import { type Spool, spool } from '../context/spool.ts';
+import { shownUrl } from '../http/shown-url.ts';
 import type { Session } from '../session.ts';
 
 export interface RemoteFile extends Spool {
@@ -31,7 +31,7 @@ export async function standardInput({ store, signal }: Pick<Reading, 'store' | '
 
 /** What `url` gives: fetched, or kept from an earlier build and still good. Throws FETCH_FAILED. */
 export async function downloaded({ store, signal, secrets, materials }: Reading, url: URL): Promise<RemoteFile> {
-  const { file, digest } = await download(store.root, url, { signal, secrets });
+  const { file, digest } = await download(store, url, { signal, secrets });
   const material = httpMaterial(url, digest);
   materials.add(material);
   return {

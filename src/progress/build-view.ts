@@ -10,6 +10,8 @@ export interface StepView {
   durationMs: number;
   /** Written since they were last taken. */
   newLines: string[];
+  /** The remote cache that had it. */
+  from?: string | undefined;
   /** Why it is not in the cache, where that was told. */
   miss: readonly MissReason[];
 }
@@ -54,6 +56,7 @@ class FoldedEvents implements BuildView {
         this.#add(event.step, this.#lines.rest(event.step));
         const step = this.#step(event.step);
         step.state = event.outcome;
+        step.from = event.from;
         step.durationMs = event.durationMs;
         return;
       }
@@ -61,6 +64,7 @@ class FoldedEvents implements BuildView {
         this.transfers.set(`${event.action} ${event.id}`, event);
         return;
       case 'warning':
+      case 'cache':
       case 'image':
         this.notes.push(event);
     }

@@ -1,10 +1,10 @@
 /** One event a line, for programs. Fields are those of events.ts with `time` (RFC 3339); an error ends the stream. */
 import type { TsbuildError } from '../errors.ts';
 import type { BuildEvent } from '../events.ts';
+import { plainJson } from '../text/terminal-text.ts';
 import { openOutputLines } from './output-lines.ts';
 import type { Renderer } from './renderer.ts';
 import type { Screen } from './screen.ts';
-import { plainJson } from './terminal-text.ts';
 
 /** Output is given as text in whole lines: bytes that are not UTF-8 become U+FFFD. */
 export function openJsonRenderer(screen: Screen): Renderer {

@@ -1,8 +1,8 @@
 /** A build view drawn by listr2: one task for each stage, its steps below. Events drive the steps; listr2 only shows them. */
 import { createWritable, Listr, ListrLogger, type ListrTask, ProcessOutput } from 'listr2';
+import { outputText } from '../text/terminal-text.ts';
 import type { BuildView, StepView } from './build-view.ts';
 import type { Screen } from './screen.ts';
-import { outputText } from './terminal-text.ts';
 import type { Drawing } from './tty.ts';
 import { stageText, stepText, transferLines } from './view-text.ts';
 

@@ -1,13 +1,14 @@
 /** Lines for logs and pipes: every line names its step by number, since steps run side by side. */
 import { type TsbuildError, unreachable } from '../errors.ts';
 import type { BuildEvent, StepEndEvent, StepLabel, TransferEvent } from '../events.ts';
-import { missText } from './miss-text.ts';
+import { missText } from '../text/miss-text.ts';
+import { formatDuration, formatSize } from '../text/quantities.ts';
+import { outputText, plainText } from '../text/terminal-text.ts';
+import { cacheText } from './cache-text.ts';
 import { openOutputLines } from './output-lines.ts';
 import { printError } from './print-error.ts';
-import { formatDuration, formatSize } from './quantities.ts';
 import type { Renderer } from './renderer.ts';
 import type { Screen } from './screen.ts';
-import { outputText, plainText } from './terminal-text.ts';
 
 /** A running transfer says something this often. */
 const TRANSFER_INTERVAL_MS = 2000;
@@ -50,6 +51,9 @@ class PlainRenderer implements Renderer {
       case 'warning':
         this.#write(`WARNING: ${plainText(event.message)}${event.hint === undefined ? '' : ` (${plainText(event.hint)})`}`);
         return;
+      case 'cache':
+        this.#write(cacheText(event));
+        return;
       case 'image': {
         const names = event.names.length === 0 ? '' : ` as ${event.names.map(plainText).join(', ')}`;
         this.#write(`${event.action} ${event.digest}${names}${event.action === 'signed' ? '' : ` (${formatSize(event.size)})`}`);
@@ -76,10 +80,10 @@ class PlainRenderer implements Renderer {
     this.#write(lines.map((line) => `${start}${outputText(line, this.#screen.colours)}`).join('\n'));
   }
 
-  #stepEnd({ step, outcome, durationMs, error }: StepEndEvent): void {
+  #stepEnd({ step, outcome, durationMs, error, from }: StepEndEvent): void {
     if (!this.#seen.has(`step ${step.id}`)) this.#start(step);
     this.#output(step, this.#lines.rest(step));
-    this.#say(`step ${step.id}`, outcomeText(outcome, durationMs, error));
+    this.#say(`step ${step.id}`, `${outcomeText(outcome, durationMs, error)}${from === undefined ? '' : ` from ${plainText(from)}`}`);
   }
 
   #transfer(event: TransferEvent): void {

@@ -1,8 +1,8 @@
 /** An error as its reader needs it: the place, the last output, what happened, what to do. */
 import type { TsbuildError } from '../errors.ts';
 import { formatExcerpt } from '../excerpt.ts';
+import { outputText, plainLines, plainText } from '../text/terminal-text.ts';
 import type { Screen } from './screen.ts';
-import { outputText, plainLines, plainText } from './terminal-text.ts';
 
 /** `output`: the last lines of the failed step where the reader has not seen them yet. */
 export function printError(screen: Screen, error: TsbuildError, output: readonly string[] = []): void {

@@ -1,10 +1,11 @@
 /** The words for the parts of a build view. */
 import type { BuildEvent, TransferEvent } from '../events.ts';
+import { missText } from '../text/miss-text.ts';
+import { formatDuration, formatSize } from '../text/quantities.ts';
+import { plainText } from '../text/terminal-text.ts';
 import type { BuildView, StepView } from './build-view.ts';
-import { missText } from './miss-text.ts';
-import { formatDuration, formatSize } from './quantities.ts';
+import { cacheText } from './cache-text.ts';
 import type { Screen } from './screen.ts';
-import { plainText } from './terminal-text.ts';
 
 type Paint = Screen['paint'];
 
@@ -19,7 +20,7 @@ export function stepText(step: StepView, paint: Paint): string {
   return step.miss.length === 0 ? line : `${line}\n${paint.dim(`  MISS: ${missText(step.miss)}`)}`;
 }
 
-function stepLine({ label, state, startedAt, durationMs }: StepView, paint: Paint): string {
+function stepLine({ label, state, startedAt, durationMs, from }: StepView, paint: Paint): string {
   const text = `[${plainText(label.stage)} ${label.number}/${label.count}] ${plainText(label.text)}`;
   switch (state) {
     case 'waiting':
@@ -27,7 +28,7 @@ function stepLine({ label, state, startedAt, durationMs }: StepView, paint: Pain
     case 'running':
       return `${text} ${formatDuration(performance.now() - startedAt)}`;
     case 'cached':
-      return `${text} ${paint.cyan('CACHED')}`;
+      return `${text} ${paint.cyan('CACHED')}${from === undefined ? '' : paint.dim(` from ${plainText(from)}`)}`;
     case 'done':
       return `${text} ${paint.dim(formatDuration(durationMs))}`;
     case 'failed':
@@ -54,6 +55,7 @@ export function noteText(event: BuildEvent, paint: Paint): string {
   if (event.kind === 'warning') {
     return `${paint.yellow('warning')}: ${plainText(event.message)}${event.hint === undefined ? '' : ` (${plainText(event.hint)})`}`;
   }
+  if (event.kind === 'cache') return cacheText(event);
   if (event.kind !== 'image') return '';
   const names = event.names.length === 0 ? '' : ` as ${event.names.map(plainText).join(', ')}`;
   return `${event.action} ${paint.dim(event.digest)}${names}${event.action === 'signed' ? '' : ` (${formatSize(event.size)})`}`;

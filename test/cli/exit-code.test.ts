@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { exitCodeOf, firstError, ReportedError } from '../../src/cli/exit-code.ts';
-import { SyscallError, TsbuildError } from '../../src/errors.ts';
+import { exitCodeOf, ReportedError } from '../../src/cli/exit-code.ts';
+import { firstError, SyscallError, TsbuildError } from '../../src/errors.ts';
 
 test('exitCodeOf() tells scripts what kind of failure it was', () => {
   const full = Object.assign(new Error('write'), { code: 'ENOSPC' });

@@ -1,6 +1,6 @@
 import { TsbuildError } from '../../errors.ts';
 import { type AttestedImage, listAttestations } from '../../index.ts';
-import { plainJson } from '../../progress/terminal-text.ts';
+import { plainJson } from '../../text/terminal-text.ts';
 import type { Invocation } from '../command-table.ts';
 import { printResult } from '../terminal.ts';
 

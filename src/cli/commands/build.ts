@@ -1,8 +1,10 @@
 import { TsbuildError } from '../../errors.ts';
-import { type BuildOptions, build, writesToStdout } from '../../index.ts';
+import { type BuildOptions, build, openUpkeep, type Upkeep, writesToStdout } from '../../index.ts';
+import { formatSize } from '../../text/quantities.ts';
 import { annotationsOf } from '../annotation-flag.ts';
 import { attestationsOf, metadataProvenance } from '../attestation-flags.ts';
 import { readBuildArgFile } from '../build-arg-file.ts';
+import { cachesOf } from '../cache-flags.ts';
 import { answer, callOf } from '../call.ts';
 import type { Flags, Invocation } from '../command-table.ts';
 import { dnsOf } from '../dns-flags.ts';
@@ -15,7 +17,7 @@ import { limitsOf } from '../resource-flags.ts';
 import { resultFiles } from '../result-files.ts';
 import { secretsOf } from '../secret-flag.ts';
 import { sshOf } from '../ssh-flag.ts';
-import { printResult } from '../terminal.ts';
+import { printResult, type Terminal } from '../terminal.ts';
 import { textFlag } from '../text-flag.ts';
 import { withProgress } from '../with-progress.ts';
 
@@ -30,6 +32,7 @@ export async function run({ operands, flags, terminal }: Invocation): Promise<nu
   }
   const outputs = outputsOf(flags, terminal);
   const files = resultFiles(flags, outputs);
+  const upkeep = openUpkeep({ root: flags.root, signal: terminal.signal });
   const { digest } = await withProgress(terminal, flags, async (options) => {
     const { onEvent } = options;
     const result = await build({ ...chosen, ...options, outputs, onEvent: files.watch(onEvent), stdout: terminal.stdout });
@@ -37,7 +40,19 @@ export async function run({ operands, flags, terminal }: Invocation): Promise<nu
     return result;
   });
   if (digest !== undefined && !outputs.some(writesToStdout)) printResult(terminal, digest);
+  await collect(upkeep, flags, terminal);
   return 0;
+}
+
+/** The build is good whatever becomes of this. */
+async function collect(upkeep: Upkeep, flags: Flags, { screen, signal }: Terminal): Promise<void> {
+  try {
+    const done = await upkeep.run();
+    if (done === undefined || done.removed.length === 0 || flags.quiet === true) return;
+    screen.stream.write(`removed ${done.removed.length} unused things from the cache (${formatSize(done.freedBytes)})\n`);
+  } catch (error) {
+    if (!signal.aborted) screen.stream.write(`warning: Cannot keep the cache small: ${error instanceof Error ? error.message : error}\n`);
+  }
 }
 
 function choices(flags: Flags, env: Readonly<Record<string, string | undefined>>): Omit<BuildOptions, 'context'> {
@@ -51,6 +66,7 @@ function choices(flags: Flags, env: Readonly<Record<string, string | undefined>>
       push: flags.push === true,
       load: flags.load === true,
     },
+    ...cachesOf(flags, env),
     platforms: [flags.platform ?? []].flat().flatMap((list) => list.split(',')),
     buildArgs: buildArgs(flags, env),
     contexts: keyValues('--build-context', flags.buildContext ?? []),

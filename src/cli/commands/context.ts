@@ -1,6 +1,6 @@
 import { type ContextFile, type ContextListing, type IgnoreLine, listContext } from '../../index.ts';
-import { formatSize } from '../../progress/quantities.ts';
-import { plainJson, plainText } from '../../progress/terminal-text.ts';
+import { formatSize } from '../../text/quantities.ts';
+import { plainJson, plainText } from '../../text/terminal-text.ts';
 import type { Invocation } from '../command-table.ts';
 import { printResult } from '../terminal.ts';
 import { textFlag } from '../text-flag.ts';

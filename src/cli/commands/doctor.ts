@@ -1,5 +1,5 @@
 import { examineMachine, type Finding } from '../../index.ts';
-import { plainJson, plainText } from '../../progress/terminal-text.ts';
+import { plainJson, plainText } from '../../text/terminal-text.ts';
 import type { Invocation } from '../command-table.ts';
 import { printResult } from '../terminal.ts';
 

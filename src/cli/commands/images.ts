@@ -1,6 +1,6 @@
 import { type ImageSummary, listImages } from '../../index.ts';
 import { hexOf } from '../../oci/digest.ts';
-import { formatAge, formatSize } from '../../progress/quantities.ts';
+import { formatAge, formatSize } from '../../text/quantities.ts';
 import type { Invocation } from '../command-table.ts';
 import { tableLines } from '../table.ts';
 import { printResult, type Terminal } from '../terminal.ts';

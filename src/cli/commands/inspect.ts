@@ -1,5 +1,5 @@
 import { inspectImage } from '../../index.ts';
-import { plainJson } from '../../progress/terminal-text.ts';
+import { plainJson } from '../../text/terminal-text.ts';
 import type { Invocation } from '../command-table.ts';
 import { printResult } from '../terminal.ts';
 

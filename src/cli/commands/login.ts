@@ -1,6 +1,6 @@
 import { TsbuildError } from '../../errors.ts';
 import { type LoginResult, logIn } from '../../index.ts';
-import { plainText } from '../../progress/terminal-text.ts';
+import { plainText } from '../../text/terminal-text.ts';
 import { askOnTerminal, readPassword } from '../ask.ts';
 import type { Invocation } from '../command-table.ts';
 import { printResult } from '../terminal.ts';

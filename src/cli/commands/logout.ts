@@ -1,5 +1,5 @@
 import { logOut } from '../../index.ts';
-import { plainText } from '../../progress/terminal-text.ts';
+import { plainText } from '../../text/terminal-text.ts';
 import type { Invocation } from '../command-table.ts';
 import { printResult } from '../terminal.ts';
 

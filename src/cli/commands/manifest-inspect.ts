@@ -1,7 +1,7 @@
 import { inspectManifest, type ManifestDetails, type ManifestEntry } from '../../index.ts';
 import { formatPlatform } from '../../oci/platform.ts';
-import { formatSize } from '../../progress/quantities.ts';
-import { plainJson, plainText } from '../../progress/terminal-text.ts';
+import { formatSize } from '../../text/quantities.ts';
+import { plainJson, plainText } from '../../text/terminal-text.ts';
 import type { Invocation } from '../command-table.ts';
 import { tableLines } from '../table.ts';
 import { printResult } from '../terminal.ts';

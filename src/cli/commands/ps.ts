@@ -1,6 +1,6 @@
 import { type ContainerSummary, listContainers } from '../../index.ts';
-import { formatAge } from '../../progress/quantities.ts';
-import { plainLines } from '../../progress/terminal-text.ts';
+import { formatAge } from '../../text/quantities.ts';
+import { plainLines } from '../../text/terminal-text.ts';
 import type { Invocation } from '../command-table.ts';
 import { tableLines } from '../table.ts';
 import { printResult } from '../terminal.ts';

@@ -1,5 +1,5 @@
 import { removeImage } from '../../index.ts';
-import { formatSize } from '../../progress/quantities.ts';
+import { formatSize } from '../../text/quantities.ts';
 import type { Invocation } from '../command-table.ts';
 import { printResult } from '../terminal.ts';
 

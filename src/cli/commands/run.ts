@@ -2,7 +2,7 @@ import { constants } from 'node:os';
 import { SyscallError, TsbuildError } from '../../errors.ts';
 import type { BuildEvent } from '../../events.ts';
 import { bundleImage, type RunningContainer, type RunOptions, type RunResult, runImage } from '../../index.ts';
-import { plainText } from '../../progress/terminal-text.ts';
+import { plainText } from '../../text/terminal-text.ts';
 import type { Flags, Invocation } from '../command-table.ts';
 import { isBackground, startInBackground } from '../detach.ts';
 import { reportError } from '../exit-code.ts';

@@ -1,5 +1,5 @@
 import { verifyImage } from '../../index.ts';
-import { plainJson } from '../../progress/terminal-text.ts';
+import { plainJson } from '../../text/terminal-text.ts';
 import type { Invocation } from '../command-table.ts';
 import { keyOf } from '../key-flag.ts';
 import { printResult } from '../terminal.ts';

@@ -12,8 +12,6 @@ export interface KernelFacts {
 
 /** mount_setattr(2), and nf_tables tables with an owner. */
 const OLDEST = [5, 12] as const;
-/** lowerdir+ of overlayfs, for a hundred layers and more. */
-const MANY_LAYERS = [6, 5] as const;
 
 export function readKernelFacts(): KernelFacts {
   const refused = PROBED_CALLS.map((name) => [name, refusedCall(name)] as const);
@@ -32,14 +30,6 @@ function versionFinding(found: string): Finding {
       state: 'missing',
       means: `steps cannot be isolated: mount_setattr needs Linux ${OLDEST.join('.')}`,
       fix: 'Boot a newer kernel.',
-    };
-  }
-  if (!isSince(found, MANY_LAYERS)) {
-    return {
-      ...about,
-      state: 'limited',
-      means: `stages of more than some eighty layers cannot be mounted: they need Linux ${MANY_LAYERS.join('.')}`,
-      fix: 'Boot a newer kernel, or keep stages shorter.',
     };
   }
   return { ...about, state: 'ok' };

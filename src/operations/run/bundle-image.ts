@@ -1,10 +1,11 @@
 /** `run --bundle`: an image's container as a bundle that any OCI runtime can start. */
-import { mkdirSync, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { bundleContainer } from '../../builder/execute/in-runtime.ts';
 import { TsbuildError } from '../../errors.ts';
 import { needPrivilege } from '../../sandbox/privilege.ts';
 import { openSession } from '../../session.ts';
+import { makeDirectories } from '../../sys/make-directories.ts';
 import { containerCommand, containerSettings, prepareFiles, resourcesOf } from './container-command.ts';
 import type { SilentOptions } from './run-options.ts';
 import { runnableImage } from './runnable-image.ts';
@@ -36,7 +37,7 @@ export async function bundleImage(options: BundleOptions): Promise<void> {
 
 function emptyDirectory(path: string): string {
   const directory = resolve(path);
-  mkdirSync(directory, { recursive: true, mode: 0o755 });
+  makeDirectories(directory, 0o755);
   if (readdirSync(directory).length === 0) return directory;
   throw new TsbuildError('USAGE', `Cannot write a bundle to ${JSON.stringify(path)}: the directory is not empty`, {
     hint: 'Give one that is empty, or that is not there.',

@@ -3,7 +3,7 @@ import type { ContainerCommand, RunningResources, StepNetworkMode } from '../../
 import { makeWorkdir, ownerOfProcess } from '../../builder/execute/workdir-step.ts';
 import { cleanWorkdir } from '../../builder/plan/config-patch.ts';
 import type { Image } from '../../images/image.ts';
-import { unpackImage } from '../../images/unpack-image.ts';
+import { unpackSound } from '../../images/unpack-image.ts';
 import { checkedDns } from '../../sandbox/network/dns-settings.ts';
 import { parseHost } from '../../sandbox/network/hosts-file.ts';
 import { checkedLimits } from '../../sandbox/resource-limits.ts';
@@ -48,7 +48,7 @@ export function containerCommand(options: SilentOptions, { config: image }: Imag
 
 /** A snapshot on the image's, with the working directory, which is made where it is not there, as other runtimes do. The caller discards it. */
 export async function prepareFiles(session: Session, image: Image, { cwd, user }: SilentCommand): Promise<ActiveSnapshot> {
-  const top = image.manifest.layers.length === 0 ? undefined : await unpackImage(session, image);
+  const top = image.manifest.layers.length === 0 ? undefined : await unpackSound(session, image);
   const active = session.snapshots.prepare(top);
   try {
     await makeWorkdir(session, active, { path: cwd, ownerIn: ownerOfProcess(user), createdNs: BigInt(Date.now()) * 1_000_000n });
@@ -61,6 +61,6 @@ export async function prepareFiles(session: Session, image: Image, { cwd, user }
 
 /** Getters of the session open things: only those that a container needs are asked. */
 export function resourcesOf(session: Session): Omit<RunningResources, 'networks'> {
-  const { cgroups, signal, snapshots, userNamespace, workingTrees } = session;
-  return { cgroups, signal, snapshots, userNamespace, workingTrees };
+  const { cgroups, emit, signal, snapshots, userNamespace, workingTrees } = session;
+  return { cgroups, emit, signal, snapshots, userNamespace, workingTrees };
 }

@@ -9,13 +9,24 @@
  * `containers/lock` is held for the few calls that make, name or remove one.
  */
 import { randomBytes } from 'node:crypto';
-import { closeSync, constants, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { TsbuildError } from '../../errors.ts';
 import { type HeldLock, lockBriefly } from '../../snapshots/locks.ts';
 import { isCode } from '../../store/error-code.ts';
 import { makePrivateDirectory } from '../../store/state-directory.ts';
-import { lockFile, waitForLock } from '../../sys/lock.ts';
+import { lockFile, lockNew, waitForLock } from '../../sys/lock.ts';
 
 /** `tcp` or `udp`; `address` and `hostPort` are this machine's. */
 export interface PublishedPort {
@@ -86,28 +97,34 @@ export function createContainer(
   given: Omit<ContainerRecord, 'id' | 'name' | 'createdAt' | 'ports'> & { readonly name: string | undefined },
 ): HeldContainer {
   using _lock = lockContainers(root);
-  const id = randomBytes(32).toString('hex');
+  const all = readAll(root); // which removes what a crash left, too
+  if (given.name !== undefined) checkName(given.name, all);
+  const { id, directory, fd } = lockNew(join(root, 'containers'), () => {
+    const id = randomBytes(32).toString('hex');
+    const directory = join(root, 'containers', id);
+    mkdirSync(directory, { mode: 0o700 });
+    return { id, directory, fd: openSync(directory, DIRECTORY) };
+  });
   const name = given.name ?? id.slice(0, 12);
-  if (!NAME.test(name)) {
-    throw new TsbuildError('USAGE', `Cannot name a container ${JSON.stringify(name)}: letters, digits, _, . and - are allowed`);
-  }
-  const taken = readAll(root).find(({ record }) => record.name === name);
-  if (taken !== undefined) {
-    throw new TsbuildError('USAGE', `Cannot name a container ${name}: ${taken.record.id.slice(0, 12)} has that name`, {
-      hint: `Choose another name, or remove that one: tsbuild rm ${name}.`,
-    });
-  }
-  const directory = join(root, 'containers', id);
-  mkdirSync(directory, { mode: 0o700 });
-  const fd = openSync(directory, DIRECTORY);
-  if (!lockFile(fd, 'exclusive')) throw new Error(`The new container ${id} is locked`);
   const record = { ...given, id, name, createdAt: new Date().toISOString(), ports: [] };
   writeRecord(directory, record);
   return holdContainer(root, directory, { fd, record });
 }
 
+function checkName(name: string, all: readonly ContainerEntry[]): void {
+  if (!NAME.test(name)) {
+    throw new TsbuildError('USAGE', `Cannot name a container ${JSON.stringify(name)}: letters, digits, _, . and - are allowed`);
+  }
+  const taken = all.find(({ record }) => record.name === name);
+  if (taken === undefined) return;
+  throw new TsbuildError('USAGE', `Cannot name a container ${name}: ${taken.record.id.slice(0, 12)} has that name`, {
+    hint: `Choose another name, or remove that one: tsbuild rm ${name}.`,
+  });
+}
+
 /** Newest first. Removes what a crash left unfinished. */
 export function listRecords(root: string): ContainerEntry[] {
+  if (!existsSync(join(root, 'containers'))) return [];
   using _lock = lockContainers(root);
   return readAll(root).sort((a, b) => (a.record.createdAt < b.record.createdAt ? 1 : -1));
 }

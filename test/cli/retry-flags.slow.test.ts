@@ -33,7 +33,7 @@ test('--retry does not ask again what a registry refuses for good', async () => 
 });
 
 test('--retry counts where we would give up sooner', async () => {
-  const short = { kind: 'answer', status: 200, headers: { 'content-length': '100' }, body: '' } as const;
+  const short = { kind: 'answer', status: 200, headers: { 'content-length': '100', connection: 'close' }, body: '' } as const;
   const [usual, told] = [await askedBy(['--retry-delay', '1ms'], short), await askedBy(['--retry', '6', '--retry-delay', '1ms'], short)];
   assert.ok(usual < 7, `${usual}`);
   assert.equal(told, 7);

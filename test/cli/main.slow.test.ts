@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
@@ -95,4 +95,12 @@ test('tsbuild survives a reader that goes away', () => {
   const line = `'${process.execPath}' '${MAIN}' --help | true; exit \${PIPESTATUS[0]}`;
   const run = execFileSync('bash', ['-c', `${line.replace('exit', 'echo')}`], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
   assert.match(run.trim(), /^(0|141)$/);
+});
+
+test('tsbuild ends where what it printed cannot be brought to the disk', () => {
+  const printed = path.join(root, 'printed');
+  const inject = ['-f', '-qq', '-o', '/dev/null', '-P', printed, '-e', 'trace=fsync', '-e', 'inject=fsync:error=ENOSPC'];
+  const command = ['sh', '-c', '"$0" "$1" images --root "$2" > "$3"', process.execPath, MAIN, root, printed];
+  execFileSync('strace', [...inject, ...command], { timeout: 30_000, killSignal: 'SIGKILL' });
+  assert.match(readFileSync(printed, 'utf8'), /^NAME /);
 });

@@ -7,6 +7,8 @@ packages=(attr busybox-static bzip2 crun db-util docker-registry gcc gcc-aarch64
   golang-github-opencontainers-image-spec-dev iproute2 jq libc6-dev libc6-dev-arm64-cross libcap2-bin mmdebstrap nftables
   openssh-client openssh-server openssl passt podman procps python3 python3-jsonschema python3-pip qemu-system-x86
   qemu-user-static rpm runc skopeo slirp4netns sqlite3 squashfs-tools strace time uidmap umoci xz-utils zstd)
+# For state directories on FUSE, and for clocks that are wrong.
+packages+=(faketime fuse2fs)
 # Another Docker does as well, and does not go with Debian's.
 command -v dockerd >/dev/null || packages+=(docker.io)
 missing=()

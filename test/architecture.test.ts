@@ -3,35 +3,44 @@ import { test } from 'node:test';
 import { importsOf, SOURCES } from './_sources.ts';
 
 /** Room → rooms that it may import beside itself. The order is that of ARCHITECTURE.md. */
-const RANK_0 = ['errors', 'events', 'excerpt', 'go-boolean', 'oci'];
-const RANK_1 = [...RANK_0, 'tree', 'sys'];
+const RANK_0 = ['errors', 'events', 'excerpt', 'go-boolean', 'text', 'oci', 'sealed-json'];
+const RANK_1 = [...RANK_0, 'tree', 'sys', 'http'];
 const RANK_3 = [...RANK_1, 'parser', 'context', 'layers', 'snapshots', 'store', 'cache', 'sandbox', 'images'];
-const ENGINE = [...RANK_3, 'attestations', 'registry', 'builder', 'exporters'];
+const ENGINE = [...RANK_3, 'attestations', 'collection', 'registry', 'builder', 'exporters', 'remote-cache', 'records', 'page'];
 const ALLOWED = new Map<string, readonly string[]>([
   ['errors', []],
   ['excerpt', ['errors']],
   ['events', ['errors', 'oci']],
   ['go-boolean', []],
+  ['text', ['errors', 'events']],
+  ['sealed-json', []],
   ['oci', ['errors']],
   ['tree', ['errors']],
   ['sys', ['errors', 'tree']],
-  ['parser', ['errors', 'oci']],
+  ['http', ['errors']],
+  ['parser', ['errors', 'text', 'oci']],
   ['context', RANK_1],
   ['layers', RANK_1],
   ['snapshots', RANK_1],
   ['store', RANK_1],
   ['cache', RANK_1],
   ['sandbox', RANK_1],
+  ['records', RANK_1],
+  ['page', ['errors', 'events', 'text', 'oci', 'records']],
   // Of the parser: the spelling of a name that is not known.
   ['registry', [...RANK_1, 'parser']],
   ['images', [...RANK_1, 'store', 'layers', 'snapshots', 'registry']],
+  ['collection', [...RANK_1, 'store', 'snapshots', 'cache', 'images']],
   // Of the parser: the spelling of a name that is not known.
   ['attestations', [...RANK_1, 'parser', 'store', 'layers', 'snapshots', 'registry', 'images']],
   ['builder', [...RANK_3, 'attestations']],
   // Of the parser: the spelling of a name that is not known.
   ['exporters', [...RANK_3, 'attestations', 'registry']],
+  // Of the exporters: how attributes are read, and how files appear when they are whole.
+  ['remote-cache', [...RANK_3, 'registry', 'exporters']],
   ['default-root', []],
   ['read-version', []],
+  ['compiled-code', ['default-root']],
   ['rootless', ['errors', 'sandbox', 'default-root']],
   ['operations', [...ENGINE, 'session', 'default-root', 'read-version']],
   ['session', [...ENGINE, 'default-root']],
@@ -75,9 +84,9 @@ test('only the rooms whose job it is reach the kernel, the network and the termi
   const owners: [string, RegExp, RegExp][] = [
     ['koffi', /^koffi$/, /^src\/sys\//],
     // A Docker daemon of this machine is spoken to through its socket, which leads nowhere else.
-    ['connections', /^(undici|node:(tls|https?|http2))$/, /^src\/(registry|context)\/|^src\/exporters\/docker-daemon\.ts$/],
-    // The sandbox reads pipes through node:net; operations/run publishes ports.
-    ['sockets', /^node:net$/, /^src\/(registry|context|sandbox|operations\/run)\//],
+    ['connections', /^(undici|node:(tls|https?|http2))$/, /^src\/(registry|context|remote-cache)\/|^src\/exporters\/docker-daemon\.ts$/],
+    // The sandbox reads pipes through node:net; operations/run publishes ports; `http` compares addresses, and opens nothing.
+    ['sockets', /^node:net$/, /^src\/(http|registry|context|sandbox|operations\/run)\//],
     ['datagrams', /^node:dgram$/, /^src\/operations\/run\//],
     ['listr2', /^(listr2|picocolors|log-update)$/, /^src\/progress\//],
     ['commander', /^commander$/, /^src\/cli\//],

@@ -57,7 +57,7 @@ test('the package exports build() and its companions to JavaScript', () => {
   });
   assert.equal(
     printed.trim(),
-    'TsbuildError build bundleImage checkDockerfile containerLogs createIndex examineMachine importImage inspectContainer inspectImage inspectManifest isImageOutput killContainer listAttestations listContainers listContext listImages listTargets logIn logOut outlineDockerfile parseAttestation parseOutput pullImage pushImage pushIndex removeContainer removeImage runImage saveImage signImage stopContainer tagImage verifyImage waitForContainer writesToStdout 0',
+    'TsbuildError build buildLog buildPage bundleImage checkDockerfile containerLogs createIndex diskUsage examineMachine importImage inspectBuild inspectContainer inspectImage inspectManifest isImageOutput killContainer listAttestations listBuilds listContainers listContext listImages listTargets logIn logOut openUpkeep outlineDockerfile parseAttestation parseCacheSource parseCacheTarget parseOutput pinBuilds prune pullImage pushImage pushIndex removeBuilds removeContainer removeImage runImage saveImage signImage stopContainer tagImage verifyImage waitForContainer writesToStdout 0',
   );
 });
 

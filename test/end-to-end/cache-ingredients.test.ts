@@ -324,7 +324,7 @@ const HITS: readonly Row[] = [
   ['a platform that is that of the machine anyway', 'RUN true', { options: { platforms: ['local'] } }],
 ];
 
-describe('the key of a step', () => {
+describe('K1 K3 the key of a step', () => {
   before(async () => {
     const other = world.context({ Dockerfile: 'FROM busybox\nRUN echo changed >> /etc/passwd\n' });
     await build({ root: world.root, context: other, tags: ['base2:latest'], network: 'none' });

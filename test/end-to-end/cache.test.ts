@@ -68,6 +68,30 @@ describe('the cache', () => {
     assert.equal(await world.succeed(['run', 'j:3', 'cmp', '/random', '/copy']), '');
   });
 
+  test('a stage that ran again with the same output lets COPY --from hit, with and without --link; another output does not', async () => {
+    const build = async (tag: string, how: string) => {
+      const Dockerfile = [
+        'FROM busybox AS tools',
+        `RUN : ${how}; mkdir -p /out/d; echo tool > /out/tool; [ ${how} != other ] || echo more >> /out/tool; date +%N > /time`,
+        'FROM busybox',
+        'COPY --from=tools /out /copied/',
+        'COPY --from=tools --link /out /linked/',
+        'RUN head -c8 /dev/urandom > /random',
+      ].join('\n');
+      const built = await world.tsbuild(['-t', tag, '--progress', 'plain', world.context({ Dockerfile })]);
+      assert.equal(built.code, 0, built.stderr);
+      const { cached = 0, done = 0 } = outcomes(built.stderr);
+      return { digest: built.stdout.trim(), cached, done };
+    };
+    const first = await build('content:1', 'once');
+    const again = await build('content:1', 'twice');
+    assert.deepEqual([again.digest, again.cached], [first.digest, 3]);
+    assert.deepEqual(await build('content:1', 'twice'), { ...again, cached: 4, done: again.done - 1 });
+    const other = await build('content:1', 'other');
+    assert.deepEqual([other.cached, other.digest === first.digest], [0, false]);
+    assert.equal(await world.succeed(['run', 'content:1', 'cat', '/copied/tool', '/linked/tool']), 'tool\nmore\ntool\nmore');
+  });
+
   test('clean stores give the same layer digests for COPY and WORKDIR steps', async () => {
     const context = world.context({
       Dockerfile: 'FROM scratch\nWORKDIR /w\nCOPY lib deep/er/\nCOPY lib/a /x/y/z\n',

@@ -46,6 +46,9 @@ function start(args: readonly string[], env: NodeJS.ProcessEnv = {}): Started {
   return { child, pid: child.pid, ended };
 }
 
+/** On a busy machine, when two hundred shells begin to fork. */
+const READY_MS = 60_000;
+
 /** A build whose step runs: it has said `ready`. */
 async function startStep(command: string, { mark, env = {} }: { mark: string; env?: NodeJS.ProcessEnv }): Promise<Started> {
   const context = world.context({ Dockerfile: `FROM busybox\nRUN : ${mark}; ${command}\n` });
@@ -54,7 +57,12 @@ async function startStep(command: string, { mark, env = {} }: { mark: string; en
   started.child.stderr?.on('data', (data: Buffer) => {
     seen += data.toString('latin1');
   });
-  await eventually(() => (/^#\d+ [\d.]+ ready$/m.test(seen) ? true : undefined));
+  try {
+    await eventually(() => (/^#\d+ [\d.]+ ready$/m.test(seen) ? true : undefined), READY_MS);
+  } catch (error) {
+    started.child.kill('SIGKILL');
+    throw error;
+  }
   return started;
 }
 
@@ -361,7 +369,7 @@ describe('X12 floods of output', () => {
       const { peakMib, result } = await peakOf(command);
       assert.match(result.stderr, /^#\d+ [\d.]+ \[output clipped, log (speed 200KiB\/s|limit 2MiB) reached\]$/m);
       assert.ok(result.stderr.length < 4 * 1024 * 1024 * 8, `${result.stderr.length} bytes were passed on`);
-      assert.ok(peakMib - still.peakMib < 48, `${peakMib} MiB, ${still.peakMib} MiB without output`);
+      assert.ok(peakMib - still.peakMib < 64, `${peakMib} MiB, ${still.peakMib} MiB without output`);
     });
   }
 

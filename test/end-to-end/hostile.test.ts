@@ -163,7 +163,7 @@ describe('hostile contexts', () => {
     }
   });
 
-  test('file names are bytes', async () => {
+  test('X30 file names are bytes', async () => {
     const context = world.context({ Dockerfile: 'FROM busybox\nCOPY . /x\nRUN ls -1 /x | wc -l; ls -1 /x\n' });
     for (const name of ['a\nb', '\x1b[2J', '\xff\xfe', '\xc2\x9b2J', '-rf', '*', '\\'])
       writeFileSync(Buffer.from(`${context}/${name}`, 'latin1'), '');

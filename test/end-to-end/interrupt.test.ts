@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { readHierarchies } from '../../src/sandbox/cgroup/hierarchies.ts';
 import { imageNames } from './_judges.ts';
 import { descendantsOf } from './_processes.ts';
+import { seededRandom } from './_seeded-random.ts';
 import { BIN, makeWorld, type World } from './_world.ts';
 
 let world: World;
@@ -20,7 +21,7 @@ const ROUNDS = Number(process.env['TSBUILD_INTERRUPTS'] ?? 100);
 const SEED = Number(process.env['TSBUILD_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
 /** A little longer than a build takes: more on a slow machine. */
 const WINDOW_MS = Number(process.env['TSBUILD_INTERRUPT_MS'] ?? 1200);
-const random = seeded(SEED);
+const random = seededRandom(SEED);
 /**
  * By victim and signal. Node itself dies of a signal that comes before it is up. A child may be there no more, or be what the
  * build does not need any longer; PID 1 of a step has no handler, and so obeys SIGKILL alone.
@@ -103,12 +104,17 @@ test(`X1 X2 X3 signals to tsbuild and its children at ${ROUNDS} random moments l
     const ids = random() < 0.3 ? ['--userns=auto'] : [];
     const child = spawn(process.execPath, [BIN, '-t', 'doomed:1', '--no-cache', ...limits, ...ids, context], {
       env: { ...process.env, TSBUILD_ROOT: world.root },
-      stdio: 'ignore',
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    let said = '';
+    child.stderr.on('data', (data) => {
+      said = (said + String(data)).slice(-2000);
     });
     const ended = new Promise<string>((resolve) => child.on('exit', (code, by) => resolve(`${victim} ${signal} → ${code ?? by}`)));
     await sleep(random() * WINDOW_MS);
     deliver(child, victim, signal);
     const outcome = await ended;
+    if (!POSSIBLE.test(outcome)) console.log(`${outcome}: ${said}`);
     codes.set(outcome, (codes.get(outcome) ?? 0) + 1);
     await settled(before, `${victim} ${signal}, round ${round} of seed ${SEED}`);
   }
@@ -148,17 +154,6 @@ function deliver(tsbuild: ChildProcess, victim: Victim, signal: NodeJS.Signals):
     // It has just ended.
     assert.equal((error as NodeJS.ErrnoException).code, 'ESRCH');
   }
-}
-
-/** mulberry32: numbers from 0 to 1, the same for the same seed. */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 /** The longest that anything of a build was seen after its end. */

@@ -60,4 +60,25 @@ describe('--jobs', () => {
     const expected = NAMES.flatMap((name) => [`${name}1`, `${name}2`]);
     for (let time = 0; time < 2; time++) assert.deepEqual(await startsOf([...stages, last].join(''), '1'), expected);
   });
+
+  test('layers of the image are packed while later steps run; with one job, and those of other stages, not', async () => {
+    const Dockerfile = `FROM busybox AS other\nRUN echo other > /o; sleep 0.1\nFROM busybox\nCOPY --from=other /o /o\nRUN sleep 3\n`;
+    const packedBefore = async (...flags: readonly string[]): Promise<number> => {
+      const { code, stderr } = await world.tsbuild([
+        ...flags,
+        '--progress=json',
+        '--no-cache',
+        '--network=none',
+        world.context({ Dockerfile }),
+      ]);
+      assert.equal(code, 0, stderr);
+      const lines = stderr.split('\n').filter((line) => line.startsWith('{'));
+      const events = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+      const end = events.findLastIndex(({ kind }) => kind === 'step-end');
+      return events.slice(0, end).filter(({ kind, action, state }) => kind === 'transfer' && action === 'pack' && state === 'done').length;
+    };
+    assert.equal(await packedBefore('--jobs=2'), 1);
+    assert.equal(await packedBefore('--jobs=1'), 0);
+    assert.equal(await packedBefore('--jobs=2', '--output=type=cacheonly'), 0);
+  });
 });

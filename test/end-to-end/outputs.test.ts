@@ -126,6 +126,9 @@ describe('build --output type=local', () => {
       `type=tar,dest=${at('missing/x.tar')}`,
       `type=oci,dest=${at('missing/x.tar')}`,
       `type=oci,dest=${world.directory}`,
+      // Where the kernel makes no directories.
+      '/proc/none/below',
+      'type=oci,tar=false,dest=/proc/none',
     ]) {
       const before = readdirSync(world.directory);
       const { code, stderr } = await world.tsbuild(['build', '-o', output, context]);

@@ -81,7 +81,7 @@ for (const runtime of RUNTIMES) {
 const DIFFERENT: readonly RegExp[] = [
   // The command is PID 1 itself, and no init of ours that nobody may look into; standard input is a pipe of the runtime's.
   /^(?:p?pid|fd\.0|pid1\.fd\.\d+|environ1|try\.kill-2|try\.proc1-[-\w]+|node\.\/|maps1|exe1\.comm|process\.1|status1\..*|(?:path|write|chmod)\.\/proc\/1\/(?:root|cwd|exe))$/,
-  /^status\.(?:(?:NS)?(?:tgid|Tgid|pid|Pid|pgid|sid)|PPid|Vm\w+|Rss\w+|\w*voluntary_ctxt_switches)$/,
+  /^status\.(?:(?:NS)?(?:tgid|Tgid|pid|Pid|pgid|sid)|PPid|Vm\w+|Rss\w+|SigQ|\w*voluntary_ctxt_switches)$/,
   /^ns\./,
   // A group of control that lets nodes be made and opened, where we let none be opened at all.
   /^mknod\./,

@@ -65,11 +65,15 @@ for (const { as, launcher, userNamespace, nodes, network, make, userns } of VARI
     });
 
     test('L1 gets the verdict of the profile for every system call number of three ABIs', async (t) => {
-      const lines = (await fileOfImage(world, 'facts', '/out/syscalls')).split('\n');
+      const all = (await fileOfImage(world, 'facts', '/out/syscalls')).split('\n');
+      // Some hypervisors let no program make 32-bit calls: each faults, with a filter and without.
+      const has32 = all.some((line) => line.startsWith('i386 ') && !line.endsWith(' killed'));
+      if (!has32) t.diagnostic('NOT TRIED: int 0x80, by which 32-bit programs call the kernel, faults on this machine');
+      const lines = has32 ? all : all.filter((line) => !line.startsWith('i386 '));
       const wrong = lines.filter((line) => !isVerdict(line));
       assert.deepEqual(wrong, []);
       const plain = lines.filter((line) => !line.includes('('));
-      assert.equal(plain.length, 3 * 1024 - 2);
+      assert.equal(plain.length, (has32 ? 3 : 2) * 1024 - 2);
       t.diagnostic(`${plain.length} numbers, ${lines.length - plain.length} arguments of conditional calls`);
     });
   });

@@ -133,7 +133,7 @@ describe('system calls', () => {
     assert.ok(readFileSync(trace, 'latin1').match(/EINTR.*INJECTED/g)?.length, 'nothing was interrupted');
   });
 
-  test('N7 take names of files as bytes', async () => {
+  test('N7 X30 take names of files as bytes', async () => {
     const context = attack.world.context({
       Dockerfile: 'FROM busybox\nCOPY names /names\nRUN ls -A /names | wc -l\n',
     });

@@ -1,12 +1,14 @@
 /** Runs every workload and prints its figures beside what is promised: `npm run bench`, or one by name. */
 import { type Bench, type Figure, openBench } from './_workload.ts';
+import { buildsAtOnce } from './builds-at-once.ts';
 import { cachedBuild } from './cached-build.ts';
 import { compression } from './compression.ts';
+import { exportArchive } from './export-archive.ts';
 import { largeLayer } from './large-layer.ts';
 import { manyFiles } from './many-files.ts';
 import { parse } from './parse.ts';
-import { peers } from './peers.ts';
 import { runtimes } from './runtimes.ts';
+import { smallSteps } from './small-steps.ts';
 import { stepOwners } from './step-owners.ts';
 import { transfer } from './transfer.ts';
 import { trivialRun } from './trivial-run.ts';
@@ -20,7 +22,9 @@ const WORKLOADS = new Map<string, (bench: Bench) => Figure[] | Promise<Figure[]>
   ['compression', compression],
   ['many-files', manyFiles],
   ['parse', parse],
-  ['peers', peers],
+  ['small-steps', smallSteps],
+  ['builds-at-once', buildsAtOnce],
+  ['export-archive', exportArchive],
   ['transfer', transfer],
 ]);
 

@@ -1,44 +1,104 @@
-/** A context of 20,000 small files: its first COPY, one file changed, and nothing changed; `cp -a` of the same beside it. */
-import { spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+/** Builds of many files beside the peers: COPY of 20,000, one of them changed, an archive of them added, a RUN that writes 50,000. */
+import { mkdtempSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { type Bench, type Figure, median } from './_workload.ts';
+import { FILES, makeFiles, nameOf } from './_files-context.ts';
+import { BASE, openPeers, type Peer } from './_peers.ts';
+import { shell, sideBySide } from './_side-by-side.ts';
+import type { Bench, Figure } from './_workload.ts';
 
-const FILES = 20_000;
-const FILES_PER_DIRECTORY = 100;
-const CHANGES = 3;
-const CACHED_BUILDS = 5;
+const WRITTEN = 50_000;
 
-export function manyFiles(bench: Bench): Figure[] {
-  const files = Object.fromEntries(Array.from({ length: FILES }, (_, i) => [nameOf(i), textOf(i)]));
-  const context = bench.context({ ...files, Dockerfile: 'FROM busybox\nCOPY src /app\n' });
-  const build = () => bench.tsbuild(['-t', 'many:1', context]).wallMs;
-  const first = build();
-  const changed = Array.from({ length: CHANGES }, (_, i) => {
-    writeFileSync(path.join(context, nameOf(i)), `changed ${i}`);
-    return build();
-  });
-  const cached = Array.from({ length: CACHED_BUILDS }, build);
+export async function manyFiles(bench: Bench): Promise<Figure[]> {
+  const peers = await openPeers(bench);
   return [
-    { name: `${FILES} files, first build`, value: first, unit: 'ms' },
-    { name: `${FILES} files, one changed`, value: median(changed), unit: 'ms' },
-    { name: `${FILES} files, fully cached`, value: median(cached), unit: 'ms', atMost: 600 },
-    { name: `${FILES} files, cp -a alone`, value: copyMs(path.join(context, 'src'), path.join(bench.directory, 'copied')), unit: 'ms' },
+    ...(await copies(bench, peers)),
+    ...(await oneChanged(bench, peers)),
+    ...(await archives(bench, peers)),
+    ...(await written(bench, peers)),
   ];
 }
 
-function nameOf(index: number): string {
-  return `src/d${Math.floor(index / FILES_PER_DIRECTORY)}/file-${index}.txt`;
+type Peers = readonly [Peer, ...Peer[]];
+
+/** A context that nobody has seen, each round. */
+async function copies(bench: Bench, peers: Peers): Promise<Figure[]> {
+  let context = '';
+  return await sideBySide({
+    ...{ name: `COPY of ${FILES} files`, peers },
+    prepare(round) {
+      context = filesContext(bench, `copy ${round}`);
+    },
+    floor: { name: 'cp -a', measure: () => copied(bench, context) },
+    measure: (peer) => peer.build({ context }),
+  });
 }
 
-/** From 200 bytes to 8 KiB, no two alike. */
-function textOf(index: number): string {
-  return `${index} some words of a source file\n`.repeat(6 + ((index * 7919) % 230));
+async function oneChanged(bench: Bench, peers: Peers): Promise<Figure[]> {
+  const context = filesContext(bench, 'changed');
+  for (const peer of peers) await peer.build({ context });
+  let changes = 0;
+  return await sideBySide({
+    ...{ name: `one of ${FILES} files changed`, peers },
+    floor: {
+      name: 'find -printf, cp -a',
+      measure: async () => (await shell('find "$1" -printf "%p %s %T@\\n" > /dev/null', context)) + (await copied(bench, context)),
+    },
+    async measure(peer) {
+      writeFileSync(path.join(context, 'src', nameOf(0)), `changed ${changes++}`);
+      return await peer.build({ context });
+    },
+  });
 }
 
-function copyMs(from: string, to: string): number {
-  const startedAt = performance.now();
-  const { status, stderr } = spawnSync('cp', ['-a', from, to], { encoding: 'utf8' });
-  if (status !== 0) throw new Error(`cp ended with ${status}\n${stderr}`);
-  return performance.now() - startedAt;
+async function archives(bench: Bench, peers: Peers): Promise<Figure[]> {
+  const context = bench.context({ Dockerfile: `FROM ${BASE}\nADD files.tar /app/\n` });
+  const large = bench.context({ Dockerfile: `FROM ${BASE}\nADD large.tar /app/\n` });
+  const files = path.join(bench.directory, 'files');
+  makeFiles(files, 'archive');
+  await shell('tar -C "$1" -cf "$2/files.tar" .', files, context);
+  await shell(
+    'mkdir "$2/d" && head -c 536870912 /dev/urandom > "$2/d/large" && tar -C "$2/d" -cf "$1/large.tar" large && rm -r "$2/d"',
+    large,
+    bench.directory,
+  );
+  const unpacked = (archive: string) => inDirectory(bench, (directory) => shell('tar -C "$1" -xf "$2"', directory, archive));
+  return [
+    ...(await sideBySide({
+      ...{ name: `ADD of an archive of ${FILES} files`, peers },
+      floor: { name: 'tar -x', measure: () => unpacked(path.join(context, 'files.tar')) },
+      measure: (peer) => peer.build({ context, cache: 'ignore' }),
+    })),
+    ...(await sideBySide({
+      ...{ name: 'ADD of an archive of 512 MiB', peers },
+      floor: { name: 'tar -x', measure: () => unpacked(path.join(large, 'large.tar')) },
+      measure: (peer) => peer.build({ context: large, cache: 'ignore' }),
+    })),
+  ];
+}
+
+async function written(bench: Bench, peers: Peers): Promise<Figure[]> {
+  const script = `i=0; while [ $i -lt ${WRITTEN} ]; do [ $((i%500)) -ne 0 ] || mkdir d$((i/500)); echo $i > d$((i/500))/$i; i=$((i+1)); done`;
+  const context = bench.context({ Dockerfile: `FROM ${BASE}\nRUN mkdir /w && cd /w && ${script}\n` });
+  return await sideBySide({
+    ...{ name: `a RUN that writes ${WRITTEN} files`, peers },
+    floor: {
+      name: 'the same in a directory',
+      measure: () => inDirectory(bench, (directory) => shell(`cd "$1" && busybox sh -c '${script}'`, directory)),
+    },
+    measure: (peer) => peer.build({ context, cache: 'ignore' }),
+  });
+}
+
+function filesContext(bench: Bench, seed: string): string {
+  const context = bench.context({ Dockerfile: `FROM ${BASE}\nCOPY src /app\n` });
+  makeFiles(path.join(context, 'src'), seed);
+  return context;
+}
+
+async function copied(bench: Bench, context: string): Promise<number> {
+  return await inDirectory(bench, (directory) => shell('cp -a "$1/src" "$2"', context, directory));
+}
+
+async function inDirectory(bench: Bench, use: (directory: string) => Promise<number>): Promise<number> {
+  return await use(mkdtempSync(path.join(bench.directory, 'floor-')));
 }

@@ -2,7 +2,7 @@
  * An image of 1 GiB in 12 layers, pushed to docker-registry over loopback and pulled from it, in turns with skopeo and, where the
  * environment names a command that acts as docker (bench/README.md), with Docker. Each push finds an empty registry.
  */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -12,7 +12,7 @@ import { type Bench, commandFrom, type Figure, median, words } from './_workload
 const LAYERS = 12;
 const LAYER_BYTES = Math.floor(1024 ** 3 / LAYERS);
 const FILES = 40;
-const ROUNDS = 3;
+const ROUNDS = 5;
 const MEMORY_MAX_MIB = 200;
 
 interface Measured {
@@ -33,13 +33,13 @@ export async function transfer(bench: Bench): Promise<Figure[]> {
   await ours(bench).push(source.host);
   const rounds: { push: Measured; pull: Measured }[][] = [];
   for (let round = 0; round < ROUNDS; round += 1) {
-    const figures = [];
-    for (const peer of peers) {
+    const figures = new Map<Peer, { push: Measured; pull: Measured }>();
+    for (const peer of startingWith(round, peers)) {
       await using empty = await startRegistry();
       const push = await peer.push(empty.host);
-      figures.push({ push, pull: await peer.pull(source.host, round) });
+      figures.set(peer, { push, pull: await peer.pull(source.host, round) });
     }
-    rounds.push(figures);
+    rounds.push(peers.flatMap((peer) => figures.get(peer) ?? []));
   }
   const unpack = await buildOn(bench, source.host);
   return [
@@ -55,6 +55,12 @@ export async function transfer(bench: Bench): Promise<Figure[]> {
     ),
     { name: 'transfer: a RUN on the image, fetched for it', value: unpack, unit: 'ms' },
   ];
+}
+
+/** Each peer comes after another one as often: what that left the disk and the caches to do is part of the time. */
+function startingWith(round: number, peers: readonly Peer[]): readonly Peer[] {
+  const first = round % peers.length;
+  return [...peers.slice(first), ...peers.slice(0, first)];
 }
 
 function figuresOf(peers: readonly Peer[], what: string, rounds: readonly Measured[][]): Figure[] {
@@ -164,9 +170,10 @@ async function buildOn(bench: Bench, host: string): Promise<number> {
   return median(times);
 }
 
-/** Wall time of a whole command, and the most memory that its process had. */
+/** Wall time of a whole command, and the most memory that its process had. What others wrote is on the disk before. */
 async function measured(command: readonly string[], env: NodeJS.ProcessEnv = process.env): Promise<Measured> {
   const [program = '', ...args] = command;
+  spawnSync('sync');
   const startedAt = performance.now();
   const child = spawn(program, args, { env, stdio: ['ignore', 'ignore', 'pipe'] });
   let stderr = '';

@@ -1,0 +1,65 @@
+/**
+ * One row of a comparison: each builder in turns, so that what else the machine does meets all of them, and the floor beside them. What the one
+ * before wrote is on the disk first, and nothing is deleted between turns: ext4 is slow at making files for minutes after many were deleted.
+ */
+import { spawnSync } from 'node:child_process';
+import type { Peer } from './_peers.ts';
+import { run } from './_peers.ts';
+import { type Figure, median } from './_workload.ts';
+
+const ROUNDS = 3;
+
+export interface Row {
+  readonly name: string;
+  readonly peers: readonly [Peer, ...Peer[]];
+  /** What nobody can do without, and what it takes. */
+  readonly floor: { readonly name: string; measure(round: number): Promise<number> };
+  readonly rounds?: number;
+  /** Before any builder's turn. */
+  prepare?(round: number): void | Promise<void>;
+  /** Milliseconds of one builder's turn. */
+  measure(peer: Peer, round: number): Promise<number>;
+  /** How often the floor's time is ours at most. */
+  readonly atMostFloors?: number;
+}
+
+export async function sideBySide(row: Row): Promise<Figure[]> {
+  const times: number[][] = row.peers.map(() => []);
+  const floors: number[] = [];
+  for (let round = 0; round < (row.rounds ?? ROUNDS); round++) {
+    await row.prepare?.(round);
+    spawnSync('sync');
+    floors.push(await row.floor.measure(round));
+    for (const [index, peer] of row.peers.entries()) {
+      spawnSync('sync');
+      times[index]?.push(await row.measure(peer, round));
+    }
+  }
+  const floor = median(floors);
+  const [ours = Number.NaN, ...others] = times.map(median);
+  return [
+    { name: `${row.name}: floor (${row.floor.name})`, value: floor, unit: 'ms' },
+    {
+      name: `${row.name}: tsbuild`,
+      value: ours,
+      unit: 'ms',
+      ...(row.atMostFloors === undefined ? {} : { atMost: floor * row.atMostFloors }),
+    },
+    ...others.flatMap((value, index): Figure[] => [
+      { name: `${row.name}: ${row.peers[index + 1]?.name}`, value, unit: 'ms' },
+      { name: `${row.name}: ${row.peers[index + 1]?.name} / tsbuild`, value: value / ours, unit: '×' },
+    ]),
+  ];
+}
+
+/** Milliseconds of a shell's command line. */
+export async function shell(script: string, ...args: readonly string[]): Promise<number> {
+  const startedAt = performance.now();
+  await run(['bash', '-o', 'pipefail', '-c', script, 'bench', ...args]);
+  return performance.now() - startedAt;
+}
+
+/** `count` bare starts of node. */
+export async function nodeStarts(count: number): Promise<number> {
+  return await shell(`for _ in $(seq ${count}); do env -u NODE_EXTRA_CA_CERTS ${process.execPath} -e 0; done`);
+}

@@ -45,7 +45,7 @@ function claimGarbage(paths: SnapshotPaths, newBootId: string | undefined): stri
   using lock = tryLock(paths.lock, 'exclusive');
   if (lock === undefined) return [];
   if (newBootId !== undefined) {
-    dropUnsynced(paths, newBootId);
+    dropOtherBoots(paths, newBootId);
     writeFileSync(`${paths.boot}.new`, newBootId, { mode: 0o600 });
     renameSync(`${paths.boot}.new`, paths.boot);
   }
@@ -81,12 +81,12 @@ function removeDead(paths: SnapshotPaths, name: string): void {
   }
 }
 
-/** Of another boot, and not known to be on the disk: gone, with what builds on it. */
-function dropUnsynced(paths: SnapshotPaths, bootId: string): void {
+/** What another boot wrote need not be on the disk: gone, with what builds on it. */
+function dropOtherBoots(paths: SnapshotPaths, bootId: string): void {
   const parents = new Map<string, string | undefined>();
   for (const name of readdirSync(paths.names)) {
     const info = readSnapshotInfo(join(paths.names, name));
-    if (info !== undefined && (info.synced || info.bootId === bootId)) parents.set(name, info.parent);
+    if (info !== undefined && info.bootId === bootId) parents.set(name, info.parent);
     else rmSync(join(paths.names, name), { force: true });
   }
   for (const name of parents.keys()) if (!isWhole(parents, name)) rmSync(join(paths.names, name), { force: true });

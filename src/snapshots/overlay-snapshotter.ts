@@ -2,7 +2,6 @@
 import { closeSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, symlinkSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { errorCodeOf, TsbuildError } from '../errors.ts';
-import { syncFileSystem } from '../sys/metadata.ts';
 import { AT_FDCWD, openDirectory } from '../sys/open.ts';
 import { removeTree } from '../sys/remove-tree.ts';
 import { markUsed } from '../sys/use-mark.ts';
@@ -209,7 +208,7 @@ export class OverlaySnapshotter implements Snapshotter {
     for (const left of ['work', 'merged', 'lower', 'scratch']) removeTree(AT_FDCWD, fromText(join(directory, left)));
     // By now: whiteouts are links to one in `work`, whose going changes their ctime.
     const seal = sealOf(join(directory, 'fs'));
-    writeSnapshotInfo(directory, { name, parent, createdAt, bootId: this.bootId, synced: false, purpose, seal });
+    writeSnapshotInfo(directory, { name, parent, createdAt, bootId: this.bootId, purpose, seal });
     this.pin(checkName(name));
     // A collection looks at names first and at directories then: a name that came in between would lose its directory.
     using _lock = lockBriefly(this.paths.lock, 'shared');
@@ -281,22 +280,6 @@ export class OverlaySnapshotter implements Snapshotter {
 
   names(): string[] {
     return readdirSync(this.paths.names).sort();
-  }
-
-  sync(names: readonly string[]): void {
-    const snapshots = new Set(names.flatMap((name) => (this.get(name) === undefined ? [] : this.chain(name))));
-    const unsynced = [...snapshots].filter(({ id }) => readSnapshotInfo(join(this.directory, id))?.synced === false);
-    if (unsynced.length === 0) return;
-    const fd = openDirectory(fromText(this.directory));
-    try {
-      syncFileSystem(fd);
-      for (const { id } of unsynced) {
-        const info = readSnapshotInfo(join(this.directory, id));
-        if (info !== undefined) writeSnapshotInfo(join(this.directory, id), { ...info, synced: true });
-      }
-    } finally {
-      closeSync(fd);
-    }
   }
 
   [Symbol.dispose](): void {

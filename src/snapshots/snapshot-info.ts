@@ -1,5 +1,5 @@
 /** What is written beside a snapshot's files: `info.json`. */
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { errorCodeOf } from '../errors.ts';
 import { openSealedJson, sealedJson } from '../sealed-json.ts';
@@ -33,9 +33,8 @@ export interface SnapshotInfo {
   readonly name: string;
   readonly parent: string | undefined;
   readonly createdAt: string;
-  /** Of the boot that wrote the files: a crash of the machine may have lost parts of them unless they were synced. */
+  /** Of the boot that wrote the files: nobody syncs them, and a crash of the machine may have lost parts of them. */
   readonly bootId: string;
-  readonly synced: boolean;
   /** Undefined where another version of tsbuild made it. */
   readonly purpose?: SnapshotPurpose | undefined;
   /** Undefined where a version without seals made it. */
@@ -62,7 +61,6 @@ export function writeSnapshotInfo(directory: string, info: SnapshotInfo): void {
   const fd = openSync(temporary, 'w', 0o600);
   try {
     writeSync(fd, sealedJson(info));
-    if (info.synced) fsyncSync(fd);
   } finally {
     closeSync(fd);
   }
@@ -70,10 +68,10 @@ export function writeSnapshotInfo(directory: string, info: SnapshotInfo): void {
 }
 
 function parseInfo(text: string): SnapshotInfo | undefined {
-  const { name, parent, createdAt, bootId, synced, purpose, seal } = openSealedJson(text) ?? {};
+  const { name, parent, createdAt, bootId, purpose, seal } = openSealedJson(text) ?? {};
   if (typeof name !== 'string' || typeof createdAt !== 'string' || typeof bootId !== 'string') return undefined;
   if (parent !== undefined && typeof parent !== 'string') return undefined;
-  return { name, parent, createdAt, bootId, synced: synced === true, purpose: purposeOf(purpose), seal: asSeal(seal) };
+  return { name, parent, createdAt, bootId, purpose: purposeOf(purpose), seal: asSeal(seal) };
 }
 
 function purposeOf(value: unknown): SnapshotPurpose | undefined {

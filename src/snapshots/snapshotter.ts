@@ -70,8 +70,6 @@ export interface Snapshotter extends Disposable {
   /** A new directory beside the active snapshot, relative to `directory`: gone with the commit or the discard. */
   scratch(active: ActiveSnapshot): string;
   names(): string[];
-  /** Writes the snapshots and what they are built on to the disk, so that they survive a crash of the machine. */
-  sync(names: readonly string[]): void;
 }
 
 /**

@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto';
 import path from 'node:path';
 import { openRecordFiles, type RecordFiles } from './record-files.ts';
+import { PAGE_SIZE, type PageRow, type StatEntry, StatPages } from './stat-pages.ts';
 
 /** What must be equal for a digest to be used again. */
 export interface FileStamp {
@@ -25,64 +26,45 @@ export interface StatIndex {
 /** Coarser than the tick of any clock that the kernel stamps files with. */
 const TICK_MS = 20;
 
-type Entry = readonly [file: string, stamp: string, digest: string];
-type IndexRecord = readonly Entry[];
-
-/** Of one record: as text and as values, it is in memory several times. */
-const FILES_MAX = 5000;
-
 /** The index of one directory, named by its absolute path, in the state directory `root`. */
 export function openStatIndex(root: string, directory: string): StatIndex {
-  const records: RecordFiles<IndexRecord> = openRecordFiles(path.join(root, 'cache', 'contexts'), isIndexRecord);
-  const known = readEntries(records, directory);
-  const used = new Map<string, Entry>();
+  const records: RecordFiles<readonly (StatEntry | PageRow)[]> = openRecordFiles(path.join(root, 'cache', 'contexts'), isRows);
+  const key = createHash('sha256').update(`pages of ${directory}`).digest('hex');
+  let saved: readonly PageRow[] = records.get(key) ?? [];
+  const pages = new StatPages(records, directory, saved);
+  /** No page yet, of different files. */
+  const fresh = new Map<string, StatEntry>();
   let changed = false;
+  const addPage = (): void => {
+    if (fresh.size > 0) pages.add([...fresh.values()]);
+    fresh.clear();
+  };
+  const add = (entry: StatEntry): void => {
+    fresh.set(entry[0], entry);
+    if (fresh.size === PAGE_SIZE) addPage();
+  };
   return {
     get(file, stamp) {
-      const entry = used.get(file) ?? known.get(file);
-      if (entry === undefined || entry[1] !== stampText(stamp)) return undefined;
-      used.set(file, entry);
-      return entry[2];
+      const text = stampText(stamp);
+      const entry = fresh.get(file);
+      return (entry?.[1] === text ? entry : pages.find(file, text))?.[2];
     },
     set(file, stamp, digest, readAtMs) {
       changed = true;
-      if (Number(stamp.ctimeNs / 1_000_000n) + TICK_MS < readAtMs) used.set(file, [file, stampText(stamp), digest]);
+      if (Number(stamp.ctimeNs / 1_000_000n) + TICK_MS < readAtMs) add([file, stampText(stamp), digest]);
     },
     save() {
-      if (changed) writeEntries(records, directory, used.values());
+      if (!changed) return;
       changed = false;
+      for (const entry of pages.takeUnfit()) if (!fresh.has(entry[0])) add(entry);
+      addPage();
+      const rows = pages.rows();
+      records.set(key, rows);
+      const kept = new Set(rows.map(([, , page]) => page));
+      for (const [, , page] of saved) if (!kept.has(page)) records.remove(page);
+      saved = rows;
     },
   };
-}
-
-/** The records of a directory are numbered, and there is one at least. */
-function keyOf(directory: string, number: number): string {
-  return createHash('sha256')
-    .update(number === 0 ? directory : `${directory}\0${number}`)
-    .digest('hex');
-}
-
-function readEntries(records: RecordFiles<IndexRecord>, directory: string): Map<string, Entry> {
-  const known = new Map<string, Entry>();
-  for (let number = 0; ; number++) {
-    const record = records.get(keyOf(directory, number));
-    if (record === undefined) return known;
-    for (const entry of record) known.set(entry[0], entry);
-  }
-}
-
-function writeEntries(records: RecordFiles<IndexRecord>, directory: string, entries: Iterable<Entry>): void {
-  let some: Entry[] = [];
-  let number = 0;
-  for (const entry of entries) {
-    if (some.length === FILES_MAX) {
-      records.set(keyOf(directory, number++), some);
-      some = [];
-    }
-    some.push(entry);
-  }
-  records.set(keyOf(directory, number++), some);
-  for (; records.get(keyOf(directory, number)) !== undefined; number++) records.remove(keyOf(directory, number));
 }
 
 function stampText({ size, mtimeNs, ctimeNs }: FileStamp): string {
@@ -90,7 +72,7 @@ function stampText({ size, mtimeNs, ctimeNs }: FileStamp): string {
   return [size, mtimeNs, ctimeNs].join(' ');
 }
 
-function isIndexRecord(value: unknown): value is IndexRecord {
+function isRows(value: unknown): value is readonly (StatEntry | PageRow)[] {
   return (
     Array.isArray(value) && value.every((row) => Array.isArray(row) && row.length === 3 && row.every((cell) => typeof cell === 'string'))
   );

@@ -14,7 +14,7 @@ import { imageXattrsAt } from '../sys/xattr.ts';
 import { type ByteString, display, nameOf, parentOf } from '../tree/byte-string.ts';
 import type { AddChange, Change, Changeset, Content } from '../tree/change.ts';
 import type { FileTree } from '../tree/file-tree.ts';
-import { type LossTelling, LostXattrs } from './lost-xattrs.ts';
+import { type LossTelling, LostAttributes } from './lost-attributes.ts';
 import { dropXattrs, makeEntry, setMetadata, setMetadataOfNew, UpperDirectory, type UpperPlace } from './upper-directory.ts';
 
 export interface ApplyChangesOptions {
@@ -30,7 +30,7 @@ export interface ApplyChangesOptions {
 /** Changes being applied. Disposing gives the last directories their times. */
 export interface Work extends Disposable {
   readonly upper: UpperDirectory;
-  readonly lost: LostXattrs;
+  readonly lost: LostAttributes;
   readonly options: ApplyChangesOptions;
   bytes: number;
   /** For small files: one more byte, to see that there is none. Its own, since what is in it is handed on. */
@@ -67,7 +67,7 @@ export async function applyChanges(changes: Changeset, upperFd: number, options:
 
 /** Whoever has applied all changes tells of `lost`. */
 export function beginChanges(upperFd: number, options: ApplyChangesOptions): Work {
-  const lost = new LostXattrs(options.losses);
+  const lost = new LostAttributes(options.losses);
   const upper = new UpperDirectory(upperFd, options.lower, lost);
   return { upper, lost, options, bytes: 0, [Symbol.dispose]: () => upper[Symbol.dispose]() };
 }
@@ -96,6 +96,7 @@ function describeRoot({ upper }: Work, change: AddChange): void {
 }
 
 async function add(work: Work, change: AddChange): Promise<WrittenFile | undefined> {
+  work.lost.noteFixed(change);
   if (change.node.type === 'file' && change.hardLinkTo === undefined) return await addFile(work, change);
   addEntry(work, change);
   return undefined;
@@ -129,7 +130,7 @@ function addEntry(work: Work, change: AddChange): void {
   }
 }
 
-function addNode(place: UpperPlace, name: ByteString, change: AddChange, lost: LostXattrs): void {
+function addNode(place: UpperPlace, name: ByteString, change: AddChange, lost: LostAttributes): void {
   const { type, device } = change.node;
   if (type === 'char' && (device?.major ?? 0) === 0 && (device?.minor ?? 0) === 0)
     throw invalid(change.path, 'it is the character device 0:0');
@@ -147,7 +148,7 @@ function describeAgain(upper: UpperDirectory, place: UpperPlace, entry: { name: 
 }
 
 /** An archive describes an inode once for each of its names; as everywhere, the last one counts. */
-function describeLink(place: UpperPlace, name: ByteString, change: AddChange, lost: LostXattrs): void {
+function describeLink(place: UpperPlace, name: ByteString, change: AddChange, lost: LostAttributes): void {
   const { node, path } = change;
   const stat = statAt(place.fd, name);
   if (stat === undefined || stat.type === 'symlink') return;

@@ -1,10 +1,11 @@
-/** Extended attributes that files cannot have where they are written: told once for a layer or a step, by the first files and how many. */
+/** Attributes that files cannot have where they are written: told once for a layer or a step, by the first files and how many. */
 import { statfsSync } from 'node:fs';
 import { SyscallError } from '../errors.ts';
 import type { Emit } from '../events.ts';
 import { setXattrAt } from '../sys/xattr.ts';
 import { andMore } from '../text/and-more.ts';
 import { type ByteString, display } from '../tree/byte-string.ts';
+import type { Change } from '../tree/change.ts';
 import type { FileNode, Xattrs } from '../tree/file-tree.ts';
 
 /** Who hears of it. */
@@ -18,9 +19,10 @@ const REFUSALS: ReadonlySet<string> = new Set(['ENOTSUP', 'EPERM', 'E2BIG', 'ERA
 const SHOWN_MAX = 5;
 /** More than any attribute takes: xattr(7). */
 const ROOM_BYTES = 1 << 20;
-const HINT = 'Linux has user.* attributes on files and directories only, and not every file system has all kinds and sizes of attributes.';
+const HINT =
+  'Linux has user.* attributes on files and directories only, and not every file system has all kinds and sizes of attributes; what chattr(1) sets is in no layer.';
 
-export class LostXattrs {
+export class LostAttributes {
   readonly #telling: LossTelling | undefined;
   readonly #shown: string[] = [];
   #count = 0;
@@ -31,7 +33,12 @@ export class LostXattrs {
     this.#telling = telling;
   }
 
-  /** Gives a name its attributes as far as it can have them. Throws SyscallError for whatever else goes wrong. */
+  /** Where a file is immutable or append-only. */
+  noteFixed({ path, node }: { path: ByteString; node: FileNode }): void {
+    if (node.isFixed === true && this.#telling !== undefined) this.#add(path, 'immutable or append-only');
+  }
+
+  /** Gives a name its extended attributes as far as it can have them. Throws SyscallError for whatever else goes wrong. */
   set(dir: number, name: ByteString, { path, node, xattrs }: { path: ByteString; node: FileNode; xattrs: Xattrs }): void {
     for (const [key, value] of xattrs) {
       try {
@@ -70,4 +77,14 @@ function isRefusal({ errno }: SyscallError, dir: number): boolean {
   if (errno !== 'ENOSPC') return REFUSALS.has(errno);
   const { bavail, bsize, files, ffree } = statfsSync(`/proc/self/fd/${dir}`);
   return bavail * bsize > ROOM_BYTES && (files === 0 || ffree > 0);
+}
+
+/** The changes as they are; afterwards tells of what no layer holds of their files. */
+export function* tellLosses(changes: Iterable<Change>, telling: LossTelling): Generator<Change> {
+  const lost = new LostAttributes(telling);
+  for (const change of changes) {
+    if (change.kind === 'add') lost.noteFixed(change);
+    yield change;
+  }
+  lost.tell();
 }

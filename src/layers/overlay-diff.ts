@@ -23,6 +23,11 @@ export interface Diff {
   readonly links: Map<string, ByteString>;
 }
 
+export interface Facts {
+  readonly node: FileNode;
+  readonly xattrs: Xattrs;
+}
+
 /** Whether the walk is still in a directory. */
 interface Visit {
   isOver: boolean;
@@ -42,6 +47,8 @@ const OPEN_FILE = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLO
 const OPEN_DIRECTORY = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_DIRECTORY;
 /** Written only with redirect_dir and metacopy on, which the mounts of a build turn off; their content is elsewhere. */
 const REFUSED_XATTRS = ['trusted', 'user'].flatMap((kind) => [`${kind}.overlay.redirect`, `${kind}.overlay.metacopy`]);
+/** What an overlay makes of chattr +i and +a (Linux 5.14): the file in its upper directory is neither. */
+const FIXED_XATTR = 'trusted.overlay.protattr';
 const ROOT = '' as ByteString;
 
 /**
@@ -60,8 +67,7 @@ function* diffDirectory(diff: Diff, entry: Entry, stat: Stat): Generator<Change,
   const fd = entry.path === '' ? entry.dir : openAt(entry.dir, entry.name, OPEN_DIRECTORY);
   const visit: Visit = { isOver: false };
   try {
-    const xattrs = imageXattrs(fd, ROOT, entry.path);
-    const node = fileNodeAt(fd, ROOT, stat);
+    const { node, xattrs } = factsAt({ dir: fd, name: ROOT, path: entry.path }, stat);
     const merged = entry.below?.type === 'directory' ? entry.below : undefined;
     const hides = merged !== undefined && isOpaqueAt(fd, ROOT);
     const isOpaque = hides && diff.lower.list(entry.path).length > 0;
@@ -94,8 +100,7 @@ function changeOf(diff: Diff, entry: Entry, stat: Stat): Change | undefined {
 /** Of what is no directory. */
 export function diffFile(diff: Diff, entry: Entry, stat: Stat): AddChange | undefined {
   const { path } = entry;
-  const node = fileNodeAt(entry.dir, entry.name, stat);
-  const xattrs = imageXattrs(entry.dir, entry.name, path);
+  const { node, xattrs } = factsAt(entry, stat);
   const first = node.inode === undefined ? undefined : diff.links.get(node.inode);
   if (first !== undefined) return { kind: 'add', path, node, xattrs, hardLinkTo: first };
   if (isUnchanged(diff, entry, { node, xattrs })) return undefined;
@@ -109,19 +114,21 @@ function contentOf(upper: number, { dir, name, path, visit }: Entry): Content {
   return { kind: 'file', open: () => (visit.isOver ? openBeneath(upper, path, OPEN_FILE) : openAt(dir, name, OPEN_FILE)) };
 }
 
-/** Throws LAYER_INVALID for those of a redirect. */
-export function imageXattrs(dir: number, name: ByteString, path: ByteString): Xattrs {
+/** What a layer says of one name beside its content. Throws LAYER_INVALID for a redirect. */
+export function factsAt({ dir, name, path }: Pick<Entry, 'dir' | 'name' | 'path'>, stat: Stat): Facts {
+  const node = fileNodeAt(dir, name, stat);
   const all = listXattrsAt(dir, name);
-  if (all.size === 0) return all;
+  if (all.size === 0) return { node, xattrs: all };
   for (const key of REFUSED_XATTRS) {
     if (all.has(key)) throw new TsbuildError('LAYER_INVALID', `Cannot read the changes in ${display(path)}: it has the attribute ${key}`);
   }
+  const isFixed = all.has(FIXED_XATTR);
   for (const key of all.keys()) if (!isImageXattr(key)) all.delete(key);
-  return all;
+  return { node: isFixed ? { ...node, isFixed } : node, xattrs: all };
 }
 
 /** A name that was copied up and is as before, such as a directory on the way to a change or a file opened for writing. */
-export function isUnchanged(diff: Diff, entry: Entry, now: { node: FileNode; xattrs: Xattrs }): boolean {
+export function isUnchanged(diff: Diff, entry: Entry, now: Facts): boolean {
   const { below, path } = entry;
   if (below === undefined || now.node.inode !== undefined) return false;
   // Almost every step changes the root's time; the peers leave the root out altogether.

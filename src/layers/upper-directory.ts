@@ -14,7 +14,7 @@ import { listDirectory, readLinkAt, type Stat, statAt } from '../sys/stat.ts';
 import { removeXattrAt } from '../sys/xattr.ts';
 import { type ByteString, display, join } from '../tree/byte-string.ts';
 import type { FileNode, FileTree, Xattrs } from '../tree/file-tree.ts';
-import type { LostXattrs } from './lost-xattrs.ts';
+import type { LostAttributes } from './lost-attributes.ts';
 
 /** A directory on the way, open until the walk goes elsewhere. `merged` says whether the lower tree shows in it. */
 export interface UpperPlace {
@@ -44,10 +44,10 @@ export class UpperDirectory implements Disposable {
   /** Whether something had to make way for a new entry. */
   hasCleared = false;
 
-  private readonly lost: LostXattrs;
+  private readonly lost: LostAttributes;
 
   /** `upperFd` stays the caller's. */
-  constructor(upperFd: number, lower: FileTree | undefined, lost: LostXattrs) {
+  constructor(upperFd: number, lower: FileTree | undefined, lost: LostAttributes) {
     this.lower = lower;
     this.lost = lost;
     const stat = statAt(upperFd, ROOT);
@@ -247,7 +247,7 @@ interface Described {
 }
 
 /** In this order: a new owner clears setuid and capabilities, and every change sets the time (chown(2), capabilities(7)). */
-export function setMetadata(dir: number, name: ByteString, entry: Described, lost: LostXattrs): void {
+export function setMetadata(dir: number, name: ByteString, entry: Described, lost: LostAttributes): void {
   const { node } = entry;
   setOwnerAt(dir, name, node.uid, node.gid);
   if (node.type !== 'symlink') setModeAt(dir, name, node.mode);
@@ -256,7 +256,7 @@ export function setMetadata(dir: number, name: ByteString, entry: Described, los
 }
 
 /** The same for a file just made, and what it is then: what the kernel gave it as it must be is not set again. */
-export function setMetadataOfNew(fd: number, entry: Described, lost: LostXattrs): Stat {
+export function setMetadataOfNew(fd: number, entry: Described, lost: LostAttributes): Stat {
   const { node, xattrs } = entry;
   if (xattrs.size > 0) {
     setMetadata(fd, ROOT, entry, lost);

@@ -13,7 +13,7 @@ import type { Change } from '../tree/change.ts';
 import type { FileNode, FileTree } from '../tree/file-tree.ts';
 import { wholeTree } from '../tree/whole-tree.ts';
 import { applyChanges } from './apply-changes.ts';
-import type { LossTelling } from './lost-xattrs.ts';
+import type { LossTelling } from './lost-attributes.ts';
 import { isSameContent } from './same-content.ts';
 import { isSameNode, isSameXattrs } from './same-node.ts';
 

@@ -11,9 +11,9 @@ import { isOpaqueAt, isWhiteout } from '../sys/overlay-marks.ts';
 import { statAt } from '../sys/stat.ts';
 import { type ByteString, nameOf, parentOf } from '../tree/byte-string.ts';
 import type { AddChange, Change, Changeset } from '../tree/change.ts';
-import type { FileNode, FileTree, Xattrs } from '../tree/file-tree.ts';
+import type { FileTree } from '../tree/file-tree.ts';
 import { type ApplyChangesOptions, applyChange, beginChanges, type WrittenFile } from './apply-changes.ts';
-import { type Diff, diffFile, imageXattrs, isUnchanged } from './overlay-diff.ts';
+import { type Diff, diffFile, type Facts, factsAt, isUnchanged } from './overlay-diff.ts';
 import { isSameNode, isSameXattrs } from './same-node.ts';
 import type { UpperDirectory } from './upper-directory.ts';
 
@@ -51,11 +51,6 @@ interface Directory {
   readonly path: ByteString;
   /** Whether new files have attributes of it: a default ACL (acl(5)). */
   readonly passesOn: boolean;
-}
-
-interface Facts {
-  readonly node: FileNode;
-  readonly xattrs: Xattrs;
 }
 
 const NOTHING: readonly Change[] = [];
@@ -128,8 +123,7 @@ class Observer {
     const stat = statAt(place.fd, name);
     const below = this.#upper.lowerNode(place, name);
     if (stat?.type !== 'directory' || (below?.type === 'directory' && isOpaqueAt(place.fd, name))) return this.#giveUp();
-    const node = fileNodeAt(place.fd, name, stat);
-    const xattrs = imageXattrs(place.fd, name, path);
+    const { node, xattrs } = factsAt({ dir: place.fd, name, path }, stat);
     this.#inside.push({ path, passesOn: xattrs.has('system.posix_acl_default') });
     const entry = { dir: place.fd, visit, name, path, below };
     return isUnchanged(this.#diff, entry, { node, xattrs }) ? undefined : { kind: 'add', path, node, xattrs };
@@ -142,11 +136,7 @@ class Observer {
     const stat = file?.stat ?? statAt(place.fd, name);
     if (stat === undefined || stat.type === 'directory' || stat.type === 'socket' || isWhiteout(stat)) return this.#giveUp();
     const below = this.#upper.lowerNode(place, name);
-    if (change.hardLinkTo !== undefined)
-      return this.#link(path, change.hardLinkTo, {
-        node: fileNodeAt(place.fd, name, stat),
-        xattrs: imageXattrs(place.fd, name, path),
-      });
+    if (change.hardLinkTo !== undefined) return this.#link(path, change.hardLinkTo, factsAt({ dir: place.fd, name, path }, stat));
     if (below === undefined && file?.bytes?.length === stat.size && xattrs.size === 0 && this.#inside.at(-1)?.passesOn === false) {
       const node = fileNodeAt(place.fd, name, stat);
       return { kind: 'add', path, node, xattrs, ...(node.type === 'file' ? { content: { kind: 'bytes', bytes: file.bytes } } : {}) };
@@ -174,7 +164,7 @@ class Observer {
     try {
       dir = openBeneath(this.#diff.upper, parentOf(path), O_PATH | constants.O_DIRECTORY);
       const stat = statAt(dir, nameOf(path));
-      return stat && { node: fileNodeAt(dir, nameOf(path), stat), xattrs: imageXattrs(dir, nameOf(path), path) };
+      return stat && factsAt({ dir, name: nameOf(path), path }, stat);
     } catch (error) {
       if (error instanceof SyscallError) return undefined;
       throw error;

@@ -10,7 +10,8 @@ export function fileNodeAt(dir: number, name: ByteString, stat: Stat): FileNode 
   const device = recordedDevice(dir, name, stat);
   const type = device?.type ?? stat.type;
   const { uid, gid } = recordedOwner(dir, name, stat.type) ?? stat;
-  const node = { type, mode, uid, gid, size: type === 'file' ? stat.size : 0, mtimeNs, ctimeNs };
+  const fixed = stat.isFixed ? { isFixed: true as const } : {};
+  const node = { type, mode, uid, gid, size: type === 'file' ? stat.size : 0, mtimeNs, ctimeNs, ...fixed };
   const inode = stat.nlink > 1 && type !== 'directory' ? { inode: `${stat.dev}:${stat.ino}` } : {};
   if (type === 'symlink') return { ...node, ...inode, linkTarget: readLinkAt(dir, name) };
   if (type !== 'char' && type !== 'block') return { ...node, ...inode };

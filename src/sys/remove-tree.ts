@@ -3,6 +3,7 @@ import { closeSync, constants } from 'node:fs';
 import { SyscallError } from '../errors.ts';
 import { type ByteString, display } from '../tree/byte-string.ts';
 import { renameAt, unlinkAt } from './entries.ts';
+import { changeInodeFlags, FS_APPEND_FL, FS_IMMUTABLE_FL } from './inode-flags.ts';
 import { setModeAt } from './metadata.ts';
 import { openAt } from './open.ts';
 import { listDirectory, statAt } from './stat.ts';
@@ -72,11 +73,28 @@ function namesIn(fd: number): ByteString[] {
   }
 }
 
-function unlinkIfThere(dir: number, name: ByteString, what: 'file' | 'directory'): void {
+function unlinkIfThere(dir: number, name: ByteString, what: 'file' | 'directory', unfixed = false): void {
   try {
     unlinkAt(dir, name, what);
   } catch (error) {
-    if (!isErrno(error, 'ENOENT')) throw error;
+    if (isErrno(error, 'ENOENT')) return;
+    if (unfixed || !isErrno(error, 'EPERM') || !unfix(dir, name)) throw error;
+    unlinkIfThere(dir, name, what, true);
+  }
+}
+
+/** A step with all capabilities may make files and directories immutable or append-only; whether any such thing was undone. */
+function unfix(dir: number, name: ByteString): boolean {
+  const clear = FS_IMMUTABLE_FL | FS_APPEND_FL;
+  const isFree = changeInodeFlags(dir, { clear });
+  const type = statAt(dir, name)?.type;
+  // Others cannot be either, and a device must not be opened.
+  if (type !== 'file' && type !== 'directory') return isFree;
+  const fd = openAt(dir, name, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    return changeInodeFlags(fd, { clear }) || isFree;
+  } finally {
+    closeSync(fd);
   }
 }
 

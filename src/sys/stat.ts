@@ -20,6 +20,8 @@ export interface Stat {
   readonly ino: bigint;
   readonly rdevMajor: number;
   readonly rdevMinor: number;
+  /** Immutable or append-only, as chattr(1) makes files. */
+  readonly isFixed: boolean;
 }
 
 const IS_ARM64 = process.arch === 'arm64';
@@ -30,6 +32,8 @@ const AT_NO_AUTOMOUNT = 0x800;
 const AT_EMPTY_PATH = 0x1000;
 const STATX_BASIC_STATS = 0x7ff;
 const STATX_BTIME = 0x800;
+/** STATX_ATTR_IMMUTABLE and STATX_ATTR_APPEND. */
+const STATX_ATTR_FIXED = 0x30;
 const ENOENT = 2;
 const ENOTDIR = 20;
 const LINK_BYTES_MAX = 4096;
@@ -142,6 +146,7 @@ function readStatx(view: DataView): Stat {
     ino: view.getBigUint64(32, true),
     rdevMajor: view.getUint32(128, true),
     rdevMinor: view.getUint32(132, true),
+    isFixed: (view.getUint32(8, true) & STATX_ATTR_FIXED) !== 0,
   };
 }
 

@@ -24,6 +24,8 @@ export interface FileNode {
   readonly device?: { readonly major: number; readonly minor: number };
   /** `dev:ino` where more than one name may lead to the inode (nlink > 1 and not a directory). */
   readonly inode?: string;
+  /** Immutable or append-only, made so by a step: what no archive holds and no copy keeps. */
+  readonly isFixed?: true;
 }
 
 export type Xattrs = ReadonlyMap<string, Buffer>;

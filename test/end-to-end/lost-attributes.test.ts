@@ -1,7 +1,7 @@
-/** X37: extended attributes that files cannot have are one warning for a layer, a step or an output, and never silent. */
+/** X37: attributes that files cannot have are one warning for a layer, a step or an output, and never silent. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { BIN, makeWorld, runCommand, type World } from './_world.ts';
@@ -73,6 +73,28 @@ test('X37 an output keeps attributes, also of directories that were there', asyn
   for (const name of ['d', 'd/f']) assert.equal(attribute(path.join(out, name)), 'hello');
   assert.equal(readFileSync(path.join(out, 'd/f'), 'utf8'), 'f');
 });
+
+for (const [snapshotter, of] of [
+  ['overlay', 'layer [0-9a-f]{12}'],
+  ['copy', "a step's files"],
+] as const)
+  test(`X37 a RUN that makes files immutable is told that no layer holds that, and nothing of them is left behind: ${snapshotter}`, async () => {
+    const chattr = 'LD_LIBRARY_PATH=/c /c/ld.so /c/chattr';
+    const files = world.context({
+      Dockerfile: `FROM busybox\nCOPY chattr /c/\nRUN --security=insecure echo f >/f && mkdir /d && ${chattr} +i /f /d\nRUN ls /f /d\n`,
+    });
+    mkdirSync(path.join(files, 'chattr'));
+    const libraries = execFileSync('ldd', ['/usr/bin/chattr'], { encoding: 'utf8' }).match(/\/[^ ]+(?= \()/g) ?? [];
+    for (const file of [...libraries, '/usr/bin/chattr'])
+      copyFileSync(file, path.join(files, 'chattr', path.basename(file).replace(/^ld-.*/, 'ld.so')));
+    const flags = [`--snapshotter=${snapshotter}`, '--progress=plain', '--network=none', '--allow=security.insecure'];
+    const { code, stderr } = await world.tsbuild(['build', ...flags, files]);
+    assert.equal(code, 0, stderr);
+    assert.equal(warnings(stderr).length, 1, stderr);
+    assert.match(stderr, new RegExp(`that 2 files of ${of} cannot have here: /d \\(immutable or append-only\\), /f \\(`));
+    await world.succeed(['prune', '--all', '--force']);
+    assert.deepEqual(readdirSync(path.join(world.root, 'snapshots/d')), []);
+  });
 
 function attribute(file: string): string {
   return execFileSync('getfattr', ['--only-values', '--absolute-names', '-n', 'user.note', file], { encoding: 'utf8' });

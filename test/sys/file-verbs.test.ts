@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
-import { closeSync, constants, lstatSync, openSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, lstatSync, mkdirSync, openSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { SyscallError, TsbuildError } from '../../src/errors.ts';
 import { copyRange } from '../../src/sys/copy.ts';
@@ -52,6 +52,7 @@ test('statAt() agrees with lstat to the nanosecond and does not follow links', (
       ino: real.ino,
       rdevMajor: 0,
       rdevMinor: 0,
+      isFixed: false,
     },
   );
   assert.equal(stat?.ctimeNs, real.ctimeNs);
@@ -166,6 +167,21 @@ test('removeTree() leaves the targets of links alone and is content with nothing
   removeTree(dir, b('rm'));
   removeTree(dir, b('rm'));
   assert.equal(readFileSync(`${root}/keep/x`, 'utf8'), 'x');
+});
+
+test('removeTree() removes what a step with all capabilities made immutable or append-only', (t) => {
+  const tree = `${root}/fixed`;
+  mkdirSync(`${tree}/d/e`, { recursive: true });
+  for (const file of ['f', 'd/g', 'd/e/h']) writeFileSync(`${tree}/${file}`, 'x');
+  try {
+    execFileSync('chattr', ['+i', `${tree}/f`, `${tree}/d/g`, `${tree}/d`], { stdio: 'pipe' });
+    execFileSync('chattr', ['+a', `${tree}/d/e`, `${tree}/d/e/h`], { stdio: 'pipe' });
+  } catch (error) {
+    t.skip(`the file system of ${root} has no such files: ${error}`);
+    return;
+  }
+  removeTree(dir, b('fixed'));
+  assert.equal(statAt(dir, b('fixed')), undefined);
 });
 
 test('makeNodeAt() makes devices and fifos and refuses numbers the kernel would cut', () => {

@@ -10,6 +10,7 @@ import { compressionTypeOf } from '../../images/layer-type.ts';
 import { type Compression, GZIP } from '../../layers/compress.ts';
 import { decompress } from '../../layers/decompress.ts';
 import { layerLimits } from '../../layers/layer-limits.ts';
+import { tellLosses } from '../../layers/lost-attributes.ts';
 import { overlayDiff } from '../../layers/overlay-diff.ts';
 import { type PackedLayer, packArchive, packLayer } from '../../layers/pack-layer.ts';
 import { observe } from '../../layers/read-layer.ts';
@@ -91,15 +92,16 @@ export async function once(resources: BuildResources, key: string, make: () => P
 }
 
 async function pack(resources: BuildResources, name: string, packing: Packing): Promise<LayerRecord> {
-  const { snapshots } = resources;
+  const { emit, snapshots } = resources;
   const snapshot = snapshots.get(name);
   if (snapshot === undefined) throw new Error(`No snapshot ${name}`);
   await snapshots.check(name);
   using lower = snapshots.tree(snapshot.parent);
   const upperFd = snapshots.upper(name);
+  const losses = { emit, of: `layer ${name.slice(0, 12)}` };
   try {
     return await write(resources, name.slice(0, 12), (sink, options) =>
-      packLayer(overlayDiff(upperFd, lower), sink, { ...options, ...packing }),
+      packLayer(tellLosses(overlayDiff(upperFd, lower), losses), sink, { ...options, ...packing }),
     );
   } finally {
     closeSync(upperFd);

@@ -107,7 +107,8 @@ describe('X2 kill -9 of a child', () => {
     const { port } = server.address() as { port: number };
     try {
       const build = start([`git://127.0.0.1:${port}/silent.git`]);
-      const git = await eventually(() => descendantsOf(build.pid).find((pid) => commandLine(pid).includes('git')));
+      // Not the shell that watches over it.
+      const git = await eventually(() => descendantsOf(build.pid).find((pid) => /^\S*git ls-remote /.test(commandLine(pid))));
       await sleep(200);
       const killedAt = performance.now();
       process.kill(git, 'SIGKILL');

@@ -1,8 +1,9 @@
 /** Small JSON records in a directory, one file each: visible by rename, a miss where absent, torn or changed by the disk. */
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { openSealedJson, sealedJson } from '../sealed-json.ts';
+import { markUsed } from '../sys/use-mark.ts';
 
 const KEY = /^[a-f0-9]{64}$/;
 
@@ -11,6 +12,8 @@ export interface RecordFiles<T> {
   set(key: string, value: T): void;
   /** All that are whole. */
   entries(): [key: string, value: T][];
+  /** Notes that it was used. Absent is fine. */
+  use(key: string): void;
   /** Absent is fine. */
   remove(key: string): void;
 }
@@ -42,6 +45,10 @@ export function openRecordFiles<T>(directory: string, isRecord: (value: unknown)
           const value = readRecord(path.join(directory, key), key, isRecord);
           return value === undefined ? [] : [[key, value]];
         }),
+    use(key) {
+      const stat = statSync(fileOf(key), { throwIfNoEntry: false });
+      if (stat !== undefined) markUsed(fileOf(key), stat);
+    },
     remove: (key) => rmSync(fileOf(key), { force: true }),
   };
 }

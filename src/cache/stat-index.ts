@@ -54,6 +54,7 @@ export function openStatIndex(root: string, directory: string): StatIndex {
       if (Number(stamp.ctimeNs / 1_000_000n) + TICK_MS < readAtMs) add([file, stampText(stamp), digest]);
     },
     save() {
+      for (const used of [key, ...pages.used()]) records.use(used);
       if (!changed) return;
       changed = false;
       for (const entry of pages.takeUnfit()) if (!fresh.has(entry[0])) add(entry);

@@ -74,6 +74,11 @@ export class StatPages {
     for (const page of unfit) if (page.used !== undefined) yield* this.#entries(page).filter((_, at) => page.used?.[at] === 1);
   }
 
+  /** Keys of the pages that were used. */
+  used(): string[] {
+    return this.#pages.filter(({ used }) => used !== undefined).map(({ row: [, , key] }) => key);
+  }
+
   rows(): PageRow[] {
     return this.#pages.map(({ row }) => row);
   }

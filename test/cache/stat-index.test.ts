@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
@@ -99,6 +99,20 @@ describe('openStatIndex()', () => {
       const records = readdirSync(path.join(root, 'cache/contexts')).length;
       assert.ok(records <= 3 + Math.ceil(wanted.length / 2500), `${records} records`);
     }
+  });
+
+  test('notes the use of a list and of the pages that were asked, for those who remove what nobody uses', () => {
+    const directory = path.join(root, 'cache/contexts');
+    const index = openStatIndex(root, '/context');
+    for (let number = 0; number < 10_000; number++) index.set(String(number).padStart(5, '0'), STAMP, 'digest', 2000);
+    index.save();
+    const records = readdirSync(directory).filter((name) => name !== '.tmp');
+    for (const name of records) utimesSync(path.join(directory, name), 1000, 1000);
+    const again = openStatIndex(root, '/context');
+    again.get('00001', STAMP);
+    again.save();
+    assert.equal(records.length, 3);
+    assert.equal(records.filter((name) => statSync(path.join(directory, name)).mtimeMs > 1_000_000).length, 2);
   });
 
   test('reads a file again whose page is gone', () => {

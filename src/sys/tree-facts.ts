@@ -22,7 +22,6 @@ const HEADER_BYTES = 32;
 const MEMORY_BYTES = 1 << 18;
 /** For a directory of some million directories. */
 const MEMORY_BYTES_MAX = 1 << 28;
-const EINTR = 4;
 const ENOMEM = 12;
 const ROOT = '' as ByteString;
 
@@ -66,7 +65,6 @@ export async function treeFactsAside(path: ByteString): Promise<TreeFacts> {
 
 /** How much memory the next try takes, where there is one. */
 function bytesAfter(fd: number, result: number, bytes: number): number {
-  if (result === -EINTR) return bytes;
   if (result === -ENOMEM && bytes < MEMORY_BYTES_MAX) return bytes * 8;
   throw failure('look through', fd, ROOT, result);
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import {
   chmodSync,
   closeSync,
@@ -16,6 +17,7 @@ import {
 import { join } from 'node:path';
 import { beforeEach, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { AT_FDCWD, openDirectory } from '../../src/sys/open.ts';
 import { removeTree } from '../../src/sys/remove-tree.ts';
 import { type TreeFacts, treeFacts, treeFactsAside } from '../../src/sys/tree-facts.ts';
@@ -105,4 +107,15 @@ test('treeFacts() looks through a thousand levels, and through more directories 
   assert.notEqual(wide.all, deep.all);
   assert.deepEqual(walked(), wide);
   removeTree(AT_FDCWD, fromText(root));
+});
+
+test('treeFacts() comes to its end though signals cut every second call short', async () => {
+  const script = `import { treeFacts } from ${JSON.stringify(new URL('../../src/sys/tree-facts.js', import.meta.url).href)};
+    const { all, steady } = treeFacts(${JSON.stringify(root)});
+    console.log(all, steady);`;
+  const strace = ['-f', '-qq', '-o', '/dev/null', '-e', 'trace=getdents64', '-e', 'inject=getdents64:error=EINTR:when=1+2'];
+  const node = ['timeout', '30', process.execPath, '--input-type=module', '-e', script];
+  const { stdout } = await promisify(execFile)('strace', [...strace, ...node]);
+  const { all, steady } = facts();
+  assert.equal(stdout, `${all}n ${steady}n\n`);
 });

@@ -13,7 +13,7 @@ enum { OPEN_DIRECTORY = 0200000 | 0400000 | 02000000 }; /* O_DIRECTORY | O_NOFOL
 #else
 enum { OPEN_DIRECTORY = 040000 | 0100000 | 02000000 };
 #endif
-enum { STAT_FLAGS = 0x900, AT_EMPTY_PATH = 0x1000, STATX_BASIC_STATS = 0x7ff, ENOMEM = 12, TYPE = 0170000, DIRECTORY = 0040000 };
+enum { STAT_FLAGS = 0x900, AT_EMPTY_PATH = 0x1000, STATX_BASIC_STATS = 0x7ff, EINTR = 4, ENOMEM = 12, TYPE = 0170000, DIRECTORY = 0040000 };
 enum { ENTRIES_BYTES = 32768, NAME_BYTES_MAX = 256 };
 /* struct statx by its 64-bit words: statx(2) */
 enum { UID = 2, GID_AND_MODE = 3, INODE = 4, SIZE = 5, CTIME = 12, MTIME = 14, DEVICE = 16, STATX_WORDS = 32 };
@@ -34,6 +34,14 @@ struct frame {
   word below; /* the frame of the directory above */
   word path;
 };
+
+/* A call that a signal cuts short is made once more: whoever begins the tree anew may never come to its end. */
+static long insist(long number, long a, long b, long c, long d, long e) {
+  long result;
+  do result = syscall5(number, a, b, c, d, e);
+  while (result == -EINTR);
+  return result;
+}
 
 static word mix(word sum, word value) {
   sum = (sum ^ value) * 0x9E3779B97F4A7C15UL;
@@ -68,13 +76,13 @@ static void add(struct tree *tree, word path, const word *stat) {
 static long list(struct tree *tree, long fd, word path, word top) {
   word stat[STATX_WORDS];
   for (;;) {
-    long length = syscall3(__NR_getdents64, fd, tree->entries, ENTRIES_BYTES);
+    long length = insist(__NR_getdents64, fd, (long)tree->entries, ENTRIES_BYTES, 0, 0);
     if (length < 0) return length;
     if (length == 0) return (long)top;
     for (char *at = tree->entries; at < tree->entries + length; at += *(unsigned short *)(at + 16)) {
       const char *name = at + 19;
       if (name[0] == '.' && (name[1] == 0 || (name[1] == '.' && name[2] == 0))) continue;
-      long result = syscall5(__NR_statx, fd, name, STAT_FLAGS, STATX_BASIC_STATS, stat);
+      long result = insist(__NR_statx, fd, (long)name, STAT_FLAGS, STATX_BASIC_STATS, (long)stat);
       if (result < 0) return result;
       add(tree, mix_name(path, name), stat);
       if ((stat[GID_AND_MODE] >> 32 & TYPE) != DIRECTORY) continue;
@@ -91,7 +99,7 @@ static long list(struct tree *tree, long fd, word path, word top) {
 
 /* From one directory to another in place of it: one descriptor at a time. */
 static long move(long fd, const char *name) {
-  long next = syscall4(__NR_openat, fd, name, OPEN_DIRECTORY, 0);
+  long next = insist(__NR_openat, fd, (long)name, OPEN_DIRECTORY, 0, 0);
   syscall1(__NR_close, fd);
   return next;
 }
@@ -100,12 +108,12 @@ static long move(long fd, const char *name) {
 __attribute__((section(".text.entry"), used)) long sum(struct tree *tree) {
   word nothing = 0, here = '.', up = '.' | '.' << 8; /* strings, without data */
   word stat[STATX_WORDS];
-  long result = syscall5(__NR_statx, tree->fd, &nothing, STAT_FLAGS | AT_EMPTY_PATH, STATX_BASIC_STATS, stat);
+  long result = insist(__NR_statx, tree->fd, (long)&nothing, STAT_FLAGS | AT_EMPTY_PATH, STATX_BASIC_STATS, (long)stat);
   if (result < 0) return result;
   /* A directory that is moved gets another one. */
   stat[CTIME] = stat[CTIME + 1] = 0;
   add(tree, 0, stat);
-  long fd = syscall4(__NR_openat, tree->fd, &here, OPEN_DIRECTORY, 0);
+  long fd = insist(__NR_openat, tree->fd, (long)&here, OPEN_DIRECTORY, 0, 0);
   word at = 0, path = 0, below = 0;
   for (;;) {
     if (fd < 0) return fd;

@@ -212,6 +212,8 @@ export class OverlaySnapshotter implements Snapshotter {
     this.pin(checkName(name));
     // A collection looks at names first and at directories then: a name that came in between would lose its directory.
     using _lock = lockBriefly(this.paths.lock, 'shared');
+    // Whoever finds the name stands on it at once, and is not to find it locked.
+    hold.own[Symbol.dispose]();
     for (;;) {
       try {
         symlinkSync(join('..', 'd', active.id), join(this.paths.names, name));

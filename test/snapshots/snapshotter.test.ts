@@ -1,14 +1,17 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { openSealedJson, sealedJson } from '../../src/sealed-json.ts';
 import { committedSnapshots, openSnapshotChildren, removeSnapshot } from '../../src/snapshots/committed-snapshots.ts';
 import { openSnapshotter } from '../../src/snapshots/snapshotter.ts';
 import { b, startDriver, temporaryDirectory } from '../layers/_overlay.ts';
 
 const driver = startDriver();
+const COMMITS = 1000;
 
 function directories(root: string): string[] {
   return readdirSync(join(root, 'snapshots/d'));
@@ -172,6 +175,27 @@ test('openSnapshotter() removes what a killed process left and nothing that a li
   using _again = openSnapshotter(root);
   assert.deepEqual(new Set(directories(root)), new Set([active.id, living.get('kept')?.id]));
   living.commit(active, 'late');
+});
+
+test('Snapshotter.commit() makes a snapshot that another process can stand on at the moment at which it has a name', async () => {
+  const root = temporaryDirectory();
+  using snapshots = openSnapshotter(root);
+  const module = new URL('../../src/snapshots/snapshotter.js', import.meta.url).href;
+  const script = `import { openSnapshotter } from '${module}';
+    const snapshots = openSnapshotter('${root}');
+    console.log('ready');
+    for (let number = 0; number < ${COMMITS}; number++) {
+      while (snapshots.get('at-once-' + number) === undefined);
+      snapshots.discard(snapshots.prepare('at-once-' + number));
+    }`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const ended = once(child, 'close');
+  await once(child.stdout, 'data');
+  for (let number = 0; number < COMMITS && child.exitCode === null; number++) {
+    snapshots.commit(snapshots.prepare(undefined), `at-once-${number}`);
+    await nextTurn();
+  }
+  assert.deepEqual(await ended, [0, null]);
 });
 
 test('openSnapshotter() drops snapshots of another boot, with what is built on them', () => {

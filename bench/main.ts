@@ -6,6 +6,7 @@ import { compression } from './compression.ts';
 import { exportArchive } from './export-archive.ts';
 import { largeLayer } from './large-layer.ts';
 import { manyFiles } from './many-files.ts';
+import { millionFiles } from './million-files.ts';
 import { parse } from './parse.ts';
 import { runtimes } from './runtimes.ts';
 import { smallSteps } from './small-steps.ts';
@@ -21,6 +22,7 @@ const WORKLOADS = new Map<string, (bench: Bench) => Figure[] | Promise<Figure[]>
   ['large-layer', largeLayer],
   ['compression', compression],
   ['many-files', manyFiles],
+  ['million-files', millionFiles],
   ['parse', parse],
   ['small-steps', smallSteps],
   ['builds-at-once', buildsAtOnce],

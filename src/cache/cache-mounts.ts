@@ -87,7 +87,6 @@ async function release(directory: string, lockFd: number, { signal }: CacheReque
 async function isMade(place: string, fd: number, request: CacheRequest): Promise<boolean> {
   const lock = path.join(place, 'lock');
   if (!isStillNamed(fd, lock)) return false;
-  tell(place, request.id);
   await makeReady(place, fd, request);
   futimesSync(fd, Date.now() / 1000, Date.now() / 1000);
   return isStillNamed(fd, lock);
@@ -103,7 +102,7 @@ function openSlot(place: string): number {
   }
 }
 
-/** For those who ask what takes the space; the first who takes it says it. */
+/** For those who ask what takes the space; the first who takes it says it, alone. */
 function tell(place: string, id: string): void {
   const file = path.join(place, 'id');
   if (existsSync(file)) return;
@@ -147,6 +146,7 @@ async function makeReady(place: string, fd: number, request: CacheRequest): Prom
       if (!isStillNamed(fd, path.join(place, 'lock'))) return;
       if (!(await isAsSealed({ directory: place, lockFd: fd }))) request.discard(data);
       breakSeal(place);
+      tell(place, request.id);
       if (isWanting(data, request)) await makeNew(path.join(place, 'new'), data, request);
     });
     // Somebody else may have been in between here, too: what is there stays.

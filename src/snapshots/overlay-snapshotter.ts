@@ -117,7 +117,10 @@ export class OverlaySnapshotter implements Snapshotter {
     using _hold = this.holdSnapshot(snapshot);
     for (const { snapshot: below, path } of stack) {
       if (!this.seals.isSound(path)) throw this.drop(below, path);
-      if (!path.endsWith(FLAT)) noteLinks(join(this.directory, below.id));
+      if (path.endsWith(FLAT)) continue;
+      // Others who stand on it may do the same at the same time.
+      using _lock = lockBriefly(this.paths.lock, 'exclusive');
+      noteLinks(join(this.directory, below.id));
     }
     const active = this.prepare(undefined);
     try {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   existsSync,
   lstatSync,
@@ -16,7 +17,7 @@ import {
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, describe, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { type CacheRequest, holdCache, takeCache } from '../../src/cache/cache-mounts.ts';
 
 const roots: string[] = [];
@@ -110,6 +111,34 @@ describe('takeCache()', () => {
     assert.equal(waits, 1);
     stop.abort();
     await assert.rejects(waiting, { name: 'AbortError' });
+  });
+
+  test('has one directory for processes that take it for the first time at the same moment', async () => {
+    const root = makeRoot();
+    const times = 300;
+    const nameOf = (time: number): string => time.toString(16).padStart(64, '0');
+    const module = new URL('../../src/cache/cache-mounts.js', import.meta.url).href;
+    const script = `import { existsSync } from 'node:fs';
+      import { takeCache } from ${JSON.stringify(module)};
+      const root = ${JSON.stringify(root)};
+      const rest = { id: 'x', sharing: 'shared', signal: new AbortController().signal, onWait() {}, discard() {} };
+      const fill = async () => ({ mode: 0o755, uid: 0, gid: 0 });
+      console.log('ready');
+      for (let time = 0; time < ${times}; time++) {
+        const name = time.toString(16).padStart(64, '0');
+        while (!existsSync(root + '/cache/mounts/' + name + '/0/lock'));
+        const held = await takeCache(root, { ...rest, name, fill });
+        await held[Symbol.asyncDispose]();
+      }`;
+    const other = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const ended = once(other, 'close');
+    await once(other.stdout, 'data');
+    for (let time = 0; time < times && other.exitCode === null; time++) {
+      const held = await takeCache(root, request({ name: nameOf(time), onWait: () => {} }));
+      await held[Symbol.asyncDispose]();
+      await nextTurn();
+    }
+    assert.deepEqual(await ended, [0, null]);
   });
 
   test('takes names that are hashes only', async () => {

@@ -59,7 +59,7 @@ export function openContentStore(root: string, scratch: ScratchDirectory, thread
     if (stat !== undefined && pin !== undefined) markUsed(file, stat);
     return stat?.size;
   };
-  const verified = openVerifiedBlobs(root, path);
+  const verified = openVerifiedBlobs(root, pinned);
   const ingest = (options: { readonly size?: number } = {}): Promise<Ingest> =>
     openIngest({ ...{ scratch, thread, pathOf: pinned }, directory: root, size: options.size, onCommit: verified.note });
   /** Puts under way: a second writer of the same bytes waits for the first. */

@@ -3,6 +3,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
+  closeSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -15,8 +16,8 @@ import {
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { TsbuildError } from '../../src/errors.ts';
-import { digestOf } from '../../src/oci/digest.ts';
-import { openStore } from '../../src/store/open-store.ts';
+import { type Digest, digestOf } from '../../src/oci/digest.ts';
+import { openStore, type Store } from '../../src/store/open-store.ts';
 import { fsck } from './_fsck.ts';
 import { putImage, temporaryDirectory, temporaryStore } from './_store.ts';
 
@@ -195,6 +196,25 @@ test('removalTurns() give what living processes use, and nobody pins anything in
   assert.equal(during, 'snapshot one\n');
   while (!(await pinned())[1]);
   await kill(child);
+});
+
+test('whoever asks in what way for a blob keeps it from being removed', async (t) => {
+  const store = await temporaryStore(t);
+  const ways: Record<string, (content: Store['content'], digest: Digest) => unknown> = {
+    has: (content, digest) => content.has(digest),
+    size: (content, digest) => content.size(digest),
+    health: async (content, digest) => await content.health(digest),
+    read: async (content, digest) => await content.read(digest),
+    open: (content, digest) => closeSync(content.open(digest)),
+    put: async (content) => await content.put(Buffer.from('put')),
+  };
+  for (const [way, ask] of Object.entries(ways)) {
+    const { digest } = await store.content.put(Buffer.from(way));
+    await using user = await openStore(store.root);
+    await ask(user.content, digest);
+    await store.collect([]);
+    assert.equal(user.unpinned.content.has(digest), true, way);
+  }
 });
 
 test('a disk that takes no lease keeps everything from being removed instead', async (t) => {

@@ -3,23 +3,12 @@
  * uses it, and `new` while the directory is made; `id` is what the Dockerfile calls it, and the time of `lock` when it was last taken. A
  * lock dies with its process, `data` is there or it is not, and what has no seal is used as it is: no crash needs repair.
  */
-import {
-  chmodSync,
-  chownSync,
-  closeSync,
-  constants,
-  existsSync,
-  futimesSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  renameSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, chownSync, closeSync, constants, existsSync, futimesSync, mkdirSync, openSync, readdirSync, renameSync } from 'node:fs';
 import path from 'node:path';
 import { isStillNamed, lockFile, unlockFile } from '../sys/lock.ts';
 import { AT_FDCWD, openDirectory } from '../sys/open.ts';
 import { removeTree } from '../sys/remove-tree.ts';
+import { replaceFile } from '../sys/replace-file.ts';
 import { fromText } from '../tree/byte-string.ts';
 import { alone, type CacheSharing, lockOrSay, type Waiting } from './mount-lock.ts';
 import { breakSeal, isAsSealed, isSealed, writeSeal } from './mount-seal.ts';
@@ -106,9 +95,7 @@ function openSlot(place: string): number {
 function tell(place: string, id: string): void {
   const file = path.join(place, 'id');
   if (existsSync(file)) return;
-  // What a kill leaves beside it, the next use takes.
-  writeFileSync(`${file}.new`, id.slice(0, ID_CHARACTERS_MAX), { mode: 0o600 });
-  renameSync(`${file}.new`, file);
+  replaceFile(file, id.slice(0, ID_CHARACTERS_MAX));
 }
 
 /** The directory of a cache that is there, alone; undefined where it is not. Rejects as `signal` says. */

@@ -1,8 +1,9 @@
 /** Small JSON records in a directory, one file each: visible by rename, a miss where absent, torn or changed by the disk. */
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { openSealedJson, sealedJson } from '../sealed-json.ts';
+import { readIfThere } from '../sys/if-there.ts';
 import { markUsed } from '../sys/use-mark.ts';
 
 const KEY = /^[a-f0-9]{64}$/;
@@ -62,11 +63,7 @@ function removeLeftovers(directory: string): void {
 
 /** The key is part of the record, so that one that lies under the name of another is none. */
 function readRecord<T>(file: string, key: string, isRecord: (value: unknown) => value is T): T | undefined {
-  try {
-    const record = openSealedJson(readFileSync(file, 'utf8'));
-    return record?.['key'] === key && isRecord(record['value']) ? record['value'] : undefined;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
+  const text = readIfThere(file);
+  const record = text === undefined ? undefined : openSealedJson(text);
+  return record?.['key'] === key && isRecord(record['value']) ? record['value'] : undefined;
 }

@@ -1,8 +1,9 @@
 /** What lies in `cache/` beside records of steps, and what is no part of the cache at all. */
-import { closeSync, constants, existsSync, lstatSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, existsSync, lstatSync, openSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Pins } from '../store/leases.ts';
 import { diskBytes } from '../sys/disk-bytes.ts';
+import { readIfThere } from '../sys/if-there.ts';
 import { lockFile } from '../sys/lock.ts';
 import type { UsageItem, UsageKind } from './usage-entry.ts';
 
@@ -41,7 +42,7 @@ async function cacheMountUsage(asking: Asking): Promise<UsageItem[]> {
     for (const slot of namesIn(path.join(mounts, name))) {
       const directory = path.join(mounts, name, slot);
       const id = slot === '0' ? name : `${name}.${slot}`;
-      const description = textOf(path.join(directory, 'id')) ?? '';
+      const description = readIfThere(path.join(directory, 'id')) ?? '';
       const found = await lockedDirectory('cache-mount', { id, description, directory }, asking);
       // Without data somebody is making it, or has it in the files of a step.
       if (found !== undefined) items.push(existsSync(path.join(directory, 'data')) ? found : { ...found, reclaimable: false });
@@ -57,7 +58,7 @@ async function repositoryUsage(asking: Asking): Promise<UsageItem[]> {
     const directory = path.join(repositories, id);
     const found = await lockedDirectory(
       'git-repository',
-      { id, description: textOf(path.join(directory, 'remote')) ?? '', directory },
+      { id, description: readIfThere(path.join(directory, 'remote')) ?? '', directory },
       asking,
     );
     if (found !== undefined) items.push(found);
@@ -82,7 +83,7 @@ async function lockedDirectory(
 /** Measured once for each use: `state` is the time of the last one; undefined while it changes. */
 async function sizeOf(directory: string, state: string | undefined, { signal, until }: Asking): Promise<number> {
   const file = path.join(directory, 'size');
-  const [of, known = ''] = (textOf(file) ?? '').split(' ');
+  const [of, known = ''] = (readIfThere(file) ?? '').split(' ');
   const last = /^\d+\n$/.test(known) ? Number(known) : undefined;
   if (performance.now() > until || (state !== undefined && of === state && last !== undefined)) return last ?? 0;
   const bytes = await diskBytes(directory, signal);
@@ -171,15 +172,6 @@ export function namesIn(directory: string): string[] {
     return readdirSync(directory);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw error;
-  }
-}
-
-function textOf(file: string): string | undefined {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
 }

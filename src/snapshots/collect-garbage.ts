@@ -2,11 +2,13 @@
  * What crashes leave behind: directories that no name leads to, names of snapshots that a crash of the machine may have torn.
  * A name is a symbolic link; making it is the commit. A directory without a name belongs to a process as long as its lock is held.
  */
-import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { errorCodeOf, SyscallError } from '../errors.ts';
+import { readIfThere } from '../sys/if-there.ts';
 import { AT_FDCWD } from '../sys/open.ts';
 import { removeTree } from '../sys/remove-tree.ts';
+import { replaceFile } from '../sys/replace-file.ts';
 import { fromText } from '../tree/byte-string.ts';
 import { lockBriefly, tryLock } from './locks.ts';
 import { idOf } from './snapshot-id.ts';
@@ -29,7 +31,7 @@ export function snapshotPaths(base: string): SnapshotPaths {
 
 /** Cheap where there is nothing to do; leaves it to another process that is at it. */
 export function collectGarbage(paths: SnapshotPaths, bootId: string): void {
-  const isNewBoot = readOrEmpty(paths.boot) !== bootId;
+  const isNewBoot = readIfThere(paths.boot) !== bootId;
   if (!isNewBoot && readdirSync(paths.directory).length === readdirSync(paths.names).length) return;
   try {
     const dead = claimGarbage(paths, isNewBoot ? bootId : undefined);
@@ -46,8 +48,7 @@ function claimGarbage(paths: SnapshotPaths, newBootId: string | undefined): stri
   if (lock === undefined) return [];
   if (newBootId !== undefined) {
     dropOtherBoots(paths, newBootId);
-    writeFileSync(`${paths.boot}.new`, newBootId, { mode: 0o600 });
-    renameSync(`${paths.boot}.new`, paths.boot);
+    replaceFile(paths.boot, newBootId);
   }
   const named = new Set(readdirSync(paths.names).flatMap((name) => idOf(join(paths.names, name)) ?? []));
   const unnamed = readdirSync(paths.directory).filter((id) => !named.has(id));
@@ -109,13 +110,4 @@ export function dropSnapshot(paths: SnapshotPaths, name: string, id: string): vo
 function isWhole(parents: ReadonlyMap<string, string | undefined>, name: string): boolean {
   for (let at: string | undefined = name; at !== undefined; at = parents.get(at)) if (!parents.has(at)) return false;
   return true;
-}
-
-function readOrEmpty(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    if (errorCodeOf(error) === 'ENOENT') return '';
-    throw error;
-  }
 }

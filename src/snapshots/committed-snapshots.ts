@@ -1,7 +1,8 @@
 /** All committed snapshots of a state directory, for those who look at them as a whole: what they are, what they take, and their removal. */
-import { existsSync, readdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { errorCodeOf } from '../errors.ts';
+import { readIfThere } from '../sys/if-there.ts';
 import { type SnapshotPaths, snapshotPaths } from './collect-garbage.ts';
 import { tryLock } from './locks.ts';
 import { idOf } from './snapshot-id.ts';
@@ -101,13 +102,8 @@ export function removeSnapshot(root: string, { base, name, directory }: Committe
 
 /** Bytes on the disk as they were measured; undefined where nobody has done it. Committed files never change. */
 export function knownSize({ directory }: CommittedSnapshot): number | undefined {
-  try {
-    const [, bytes] = /^(\d{1,16})\n$/.exec(readFileSync(join(directory, SIZE_FILE), 'latin1')) ?? [];
-    return bytes === undefined || Number(bytes) === 0 ? undefined : Number(bytes);
-  } catch (error) {
-    if (errorCodeOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
+  const [, bytes] = /^(\d{1,16})\n$/.exec(readIfThere(join(directory, SIZE_FILE)) ?? '') ?? [];
+  return bytes === undefined || Number(bytes) === 0 ? undefined : Number(bytes);
 }
 
 export function recordSize({ directory }: CommittedSnapshot, bytes: number): void {

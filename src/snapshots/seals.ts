@@ -2,9 +2,10 @@
  * Whether the files of snapshots are as they were made. A seal is what stat said of all of them then; a process compares it once, before
  * what it has made of files that another process left counts. Contents are not read: whatever writes to a file changes its times.
  */
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { openSealedJson, sealedJson } from '../sealed-json.ts';
+import { replaceFile } from '../sys/replace-file.ts';
 import { type TreeFacts, treeFacts, treeFactsAside } from '../sys/tree-facts.ts';
 import { fromText } from '../tree/byte-string.ts';
 import { asSeal, readSnapshotInfo, type Seal, writeSnapshotInfo } from './snapshot-info.ts';
@@ -61,9 +62,7 @@ export function noteLinks(directory: string): void {
 
 /** `directory`: of the snapshot. What is in it has hard links elsewhere, and will get more. */
 export function writeFlatSeal(directory: string, seal: Seal): void {
-  const file = join(directory, FLAT_SEAL);
-  writeFileSync(`${file}.new`, sealedJson({ ...seal, linked: true }), { mode: 0o600 });
-  renameSync(`${file}.new`, file);
+  replaceFile(join(directory, FLAT_SEAL), sealedJson({ ...seal, linked: true }));
 }
 
 function readSeal(directory: string, layer: string): Seal | undefined {

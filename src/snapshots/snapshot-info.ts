@@ -1,8 +1,8 @@
 /** What is written beside a snapshot's files: `info.json`. */
-import { closeSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { errorCodeOf } from '../errors.ts';
 import { openSealedJson, sealedJson } from '../sealed-json.ts';
+import { readIfThere } from '../sys/if-there.ts';
+import { replaceFile } from '../sys/replace-file.ts';
 
 /** One layer's files, unpacked or left by a step. */
 export interface Snapshot {
@@ -46,25 +46,12 @@ const KINDS: ReadonlySet<unknown> = new Set(['step', 'image-layer', 'git-checkou
 
 /** Undefined where the file is missing, was torn by a crash or changed by the disk: then the snapshot does not count. */
 export function readSnapshotInfo(directory: string): SnapshotInfo | undefined {
-  let text: string;
-  try {
-    text = readFileSync(join(directory, INFO_FILE), 'utf8');
-  } catch (error) {
-    if (errorCodeOf(error) === 'ENOENT') return undefined;
-    throw error;
-  }
-  return parseInfo(text);
+  const text = readIfThere(join(directory, INFO_FILE));
+  return text === undefined ? undefined : parseInfo(text);
 }
 
 export function writeSnapshotInfo(directory: string, info: SnapshotInfo): void {
-  const temporary = join(directory, `${INFO_FILE}.new`);
-  const fd = openSync(temporary, 'w', 0o600);
-  try {
-    writeSync(fd, sealedJson(info));
-  } finally {
-    closeSync(fd);
-  }
-  renameSync(temporary, join(directory, INFO_FILE));
+  replaceFile(join(directory, INFO_FILE), sealedJson(info));
 }
 
 function parseInfo(text: string): SnapshotInfo | undefined {

@@ -1,11 +1,12 @@
 /** Blobs by digest, in files `blobs/sha256/HEX`. What is read is verified; what does not match is never handed on as if it did. */
 import { createHash } from 'node:crypto';
-import { closeSync, constants, fstatSync, openSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { closeSync, constants, fstatSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { TsbuildError } from '../errors.ts';
 import { type Digest, digestOf, hexOf } from '../oci/digest.ts';
+import { openIfThere } from '../sys/if-there.ts';
 import { markUsed } from '../sys/use-mark.ts';
 import { syncDirectory } from './durable-files.ts';
 import { isCode } from './error-code.ts';
@@ -101,7 +102,7 @@ export function openContentStore(root: string, scratch: ScratchDirectory, thread
         .sort()
         .map((name): Digest => `sha256:${name}`),
     open(digest) {
-      const fd = openIfThere(pinned(digest));
+      const fd = openIfThere(pinned(digest), READ);
       if (fd === undefined) throw missing(digest);
       return fd;
     },
@@ -122,13 +123,13 @@ async function putBytes(
 
 function holds(path: string, bytes: Buffer): boolean {
   if (statSync(path, { throwIfNoEntry: false })?.size !== bytes.length) return false;
-  const fd = openIfThere(path);
+  const fd = openIfThere(path, READ);
   return fd !== undefined && readAndClose(fd).equals(bytes);
 }
 
 /** At once: a document is read in less time than it takes to tell a thread of libuv's pool. */
 function readVerified(path: string, digest: Digest, maxBytes: number): Buffer {
-  const fd = openIfThere(path);
+  const fd = openIfThere(path, READ);
   if (fd === undefined) throw missing(digest);
   const { size, ino } = fstatSync(fd);
   if (size > maxBytes) {
@@ -195,15 +196,6 @@ async function openBlob(path: string, digest: Digest): Promise<OpenFile> {
     return { handle, [Symbol.asyncDispose]: () => handle.close() };
   } catch (error) {
     throw isCode(error, 'ENOENT') ? missing(digest, error) : error;
-  }
-}
-
-function openIfThere(path: string): number | undefined {
-  try {
-    return openSync(path, READ);
-  } catch (error) {
-    if (isCode(error, 'ENOENT')) return undefined;
-    throw error;
   }
 }
 

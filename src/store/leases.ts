@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { TsbuildError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { isDigest } from '../oci/digest.ts';
+import { openIfThere } from '../sys/if-there.ts';
 import { insist, lockFile, lockNew, unlockFile } from '../sys/lock.ts';
 import { isCode } from './error-code.ts';
 
@@ -128,7 +129,8 @@ export function openPinReader(root: string, except: () => string | undefined): P
 }
 
 function readLease(path: string, from: number): { text: string; end: number } {
-  const fd = openIfThere(path);
+  const fd = openIfThere(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  // Its process has just ended: then it needs nothing any more.
   if (fd === undefined) return { text: '', end: from };
   try {
     if (lockFile(fd, 'shared')) {
@@ -140,16 +142,6 @@ function readLease(path: string, from: number): { text: string; end: number } {
     return { text: bytes.toString('latin1', 0, length), end: from + length };
   } finally {
     closeSync(fd);
-  }
-}
-
-/** Undefined where its process has just ended: then it needs nothing any more. */
-function openIfThere(path: string): number | undefined {
-  try {
-    return openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
-  } catch (error) {
-    if (isCode(error, 'ENOENT')) return undefined;
-    throw error;
   }
 }
 

@@ -2,13 +2,13 @@
  * Blobs whose bytes have been hashed since the machine started: `verified/HEX` has what stat said of the file then. So a blob that
  * many builds reuse is read once for all of them, and one that was written to since is read again.
  */
-import { readFileSync, rmSync, statSync } from 'node:fs';
+import { rmSync, statSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TsbuildError } from '../errors.ts';
 import { type Digest, hexOf } from '../oci/digest.ts';
 import { currentBootId } from '../sys/boot-id.ts';
-import { isCode } from './error-code.ts';
+import { readIfThere } from '../sys/if-there.ts';
 
 /** `damaged`: it was, and has been removed. */
 export type BlobHealth = 'sound' | 'absent' | 'damaged';
@@ -42,7 +42,7 @@ export function openVerifiedBlobs(root: string, pathOf: (digest: Digest) => stri
     async check(digest, hash) {
       const stamp = stampOf(digest);
       if (stamp === undefined) return 'absent';
-      if (readOrEmpty(recordOf(digest)) === stamp) return 'sound';
+      if (readIfThere(recordOf(digest)) === stamp) return 'sound';
       try {
         await hash();
       } catch (error) {
@@ -55,13 +55,4 @@ export function openVerifiedBlobs(root: string, pathOf: (digest: Digest) => stri
     note: async (digest) => await write(digest, stampOf(digest)),
     forget: (digest) => rmSync(recordOf(digest), { force: true }),
   };
-}
-
-function readOrEmpty(path: string): string {
-  try {
-    return readFileSync(path, 'latin1');
-  } catch (error) {
-    if (isCode(error, 'ENOENT')) return '';
-    throw error;
-  }
 }

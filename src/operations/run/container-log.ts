@@ -5,7 +5,7 @@
 import { closeSync, fstatSync, openSync, readSync, renameSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isCode } from '../../store/error-code.ts';
+import { openIfThere } from '../../sys/if-there.ts';
 
 export interface LogEntry {
   readonly stream: 'stdout' | 'stderr';
@@ -53,7 +53,7 @@ export async function* readLog(
   follow: { hasEnded(): boolean; readonly signal: AbortSignal | undefined } | undefined,
 ): AsyncGenerator<LogEntry> {
   const path = join(directory, 'log');
-  const older = openIfThere(`${path}.1`);
+  const older = openIfThere(`${path}.1`, 'r');
   if (older !== undefined) {
     try {
       yield* frames(older, { at: 0 });
@@ -61,7 +61,7 @@ export async function* readLog(
       closeSync(older);
     }
   }
-  let fd = openIfThere(path);
+  let fd = openIfThere(path, 'r');
   if (fd === undefined) return;
   try {
     for (const position = { at: 0 }; ; ) {
@@ -69,7 +69,7 @@ export async function* readLog(
       const ended = follow === undefined || follow.hasEnded();
       yield* frames(fd, position);
       if (statSync(path, { throwIfNoEntry: false })?.ino !== fstatSync(fd).ino) {
-        const next = openIfThere(path);
+        const next = openIfThere(path, 'r');
         if (next === undefined) return;
         closeSync(fd);
         fd = next;
@@ -108,14 +108,5 @@ function* frames(fd: number, position: { at: number }): Generator<LogEntry> {
       pending = pending.subarray(size);
       position.at += size;
     }
-  }
-}
-
-function openIfThere(path: string): number | undefined {
-  try {
-    return openSync(path, 'r');
-  } catch (error) {
-    if (isCode(error, 'ENOENT')) return undefined;
-    throw error;
   }
 }

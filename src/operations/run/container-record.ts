@@ -26,6 +26,7 @@ import { TsbuildError } from '../../errors.ts';
 import { type HeldLock, lockBriefly } from '../../snapshots/locks.ts';
 import { isCode } from '../../store/error-code.ts';
 import { makePrivateDirectory } from '../../store/state-directory.ts';
+import { openIfThere } from '../../sys/if-there.ts';
 import { lockFile, lockNew, waitForLock } from '../../sys/lock.ts';
 
 /** `tcp` or `udp`; `address` and `hostPort` are this machine's. */
@@ -144,7 +145,7 @@ export function findContainer(root: string, name: string): ContainerEntry {
 
 /** Resolves when the container has ended; false where `signal` was faster. Throws what that says unless it is a timeout. */
 export async function untilEnded({ directory }: ContainerEntry, signal: AbortSignal | undefined): Promise<void> {
-  const fd = openIfThere(directory);
+  const fd = openIfThere(directory, DIRECTORY);
   if (fd === undefined) return;
   try {
     await waitForLock(fd, 'shared', signal);
@@ -155,7 +156,7 @@ export async function untilEnded({ directory }: ContainerEntry, signal: AbortSig
 
 /** Whether it still runs: asked anew. */
 export function hasEnded({ directory }: ContainerEntry): boolean {
-  const fd = openIfThere(directory);
+  const fd = openIfThere(directory, DIRECTORY);
   if (fd === undefined) return true;
   try {
     return lockFile(fd, 'shared');
@@ -227,22 +228,13 @@ function readAll(root: string): ContainerEntry[] {
 
 function stateOf(directory: string, record: ContainerRecord): ContainerState {
   if (record.endedAt !== undefined) return 'exited';
-  const fd = openIfThere(directory);
+  const fd = openIfThere(directory, DIRECTORY);
   if (fd === undefined) return 'lost';
   try {
     if (lockFile(fd, 'shared')) return 'lost';
     return record.startedAt === undefined ? 'created' : 'running';
   } finally {
     closeSync(fd);
-  }
-}
-
-function openIfThere(directory: string): number | undefined {
-  try {
-    return openSync(directory, DIRECTORY);
-  } catch (error) {
-    if (isCode(error, 'ENOENT')) return undefined;
-    throw error;
   }
 }
 

@@ -1,6 +1,6 @@
 /** What the machine's own network looks like: read once per pool. */
-import { readFileSync } from 'node:fs';
 import { SyscallError } from '../../errors.ts';
+import { readIfThere } from '../../sys/if-there.ts';
 import type { NetlinkSocket } from '../../sys/netlink.ts';
 import { command, dump } from './exchange.ts';
 import type { Prefix } from './ipv4.ts';
@@ -103,15 +103,6 @@ function lookUp(socket: NetlinkSocket, address: number): { index: number; local:
     return route && index !== undefined ? { index, local: route.body.readUInt8(7) === RTN_LOCAL } : undefined;
   } catch (error) {
     if (error instanceof SyscallError && ['ENETUNREACH', 'EHOSTUNREACH', 'EACCES', 'EINVAL'].includes(error.errno)) return undefined;
-    throw error;
-  }
-}
-
-function readIfThere(path: string): string | undefined {
-  try {
-    return readFileSync(path, { encoding: 'utf8' });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
 }

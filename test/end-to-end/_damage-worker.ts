@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { json } from 'node:stream/consumers';
 import { type BuildOptions, build, type Output, type OutputsResult, parseOutput, saveImage, TsbuildError } from '../../src/index.ts';
 import { sealOf } from '../../src/snapshots/seals.ts';
 import { readSnapshotInfo, writeSnapshotInfo } from '../../src/snapshots/snapshot-info.ts';
@@ -38,7 +39,7 @@ export interface DamageReport {
 
 const SNAPSHOT_FILE = /\/d\/[a-z0-9]+\/fs\//;
 const REWRITE = ['rewrite-timestamp', 'true'] as const;
-const job: DamageJob = JSON.parse(readFileSync(0, 'utf8'));
+const job = (await json(process.stdin)) as DamageJob;
 const state = path.join(job.directory, 'state');
 let isFresh = false;
 for (const damage of job.damages) console.log(JSON.stringify(await tryDamage(damage)));

@@ -1,13 +1,14 @@
 /** Runs in namespaces of its own: a FaultJob on standard input, a FaultReport a line on standard output. */
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
+import { json } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { checkState, diskUsage, entryCounts, referenced } from '../store/_check-state.ts';
 import { type FaultAction, type FaultJob, type FaultReport, type Traced, traceReference } from './_fault-points.ts';
 import { archiveOf, copyState, KEPT, outcomeOf, type ReferenceBuild, runReference } from './_reference-build.ts';
 import type { CommandResult } from './_world.ts';
 
-const job: FaultJob = JSON.parse(readFileSync(0, 'utf8'));
+const job = (await json(process.stdin)) as FaultJob;
 const { reference, state } = job;
 const before = machineState();
 for (const { action, at } of job.points) console.log(JSON.stringify(await tryPoint(action, at)));

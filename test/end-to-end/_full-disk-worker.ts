@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, statfsSync } from 'node:fs';
 import path from 'node:path';
+import { json } from 'node:stream/consumers';
 import { checkState, referenced } from '../store/_check-state.ts';
 import { copyState, KEPT, outcomeOf, type ReferenceBuild, runReference } from './_reference-build.ts';
 
@@ -22,7 +23,7 @@ export interface FullDiskReport {
   readonly problems: readonly string[];
 }
 
-const job: FullDiskJob = JSON.parse(readFileSync(0, 'utf8'));
+const job = (await json(process.stdin)) as FullDiskJob;
 const mount = path.join(job.directory, 'mount');
 const image = path.join(job.directory, 'disk.img');
 const state = path.join(mount, 'state');

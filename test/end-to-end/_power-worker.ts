@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { json } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { checkState, entryCounts, referenced } from '../store/_check-state.ts';
 import { fsck } from '../store/_fsck.ts';
@@ -31,7 +32,7 @@ export interface PowerReport {
 /** Files whose data is not there when the journal says that they are: whoever renames without fsync loses. */
 const OPTIONS = 'loop,data=writeback,noauto_da_alloc,noatime';
 
-const job: PowerJob = JSON.parse(readFileSync(0, 'utf8'));
+const job = (await json(process.stdin)) as PowerJob;
 const mount = path.join(job.directory, 'mount');
 const state = path.join(mount, 'state');
 const [running, lost] = ['running.img', 'lost.img'].map((name) => path.join(job.directory, name));

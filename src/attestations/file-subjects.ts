@@ -14,7 +14,7 @@ export async function fileSubjects(tree: FileTree, signal: AbortSignal): Promise
   const waiting = [ROOT];
   for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
     const type = tree.stat(path)?.type;
-    if (type === 'directory') for (const name of tree.list(path).reverse()) waiting.push(join(path, name));
+    if (type === 'directory') for (const name of [...tree.list(path)].reverse()) waiting.push(join(path, name));
     if (type === 'file') subjects.push({ name: toText(path), digest: { sha256: await digestAt(tree, path, signal) } });
   }
   return subjects;

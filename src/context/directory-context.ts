@@ -4,7 +4,7 @@ import { SyscallError, TsbuildError } from '../errors.ts';
 import { openAt, openBeneath, openDirectory } from '../sys/open.ts';
 import { listDirectory, readLinkAt, type Stat, statAt } from '../sys/stat.ts';
 import { type ByteString, display, fromText, join, nameOf, parentOf, toText } from '../tree/byte-string.ts';
-import type { FileNode, FileTree, Xattrs } from '../tree/file-tree.ts';
+import { type FileNode, type FileTree, isEmpty, type Xattrs } from '../tree/file-tree.ts';
 import { type IgnoreRules, ignored, mayIncludeInside } from './ignore-file.ts';
 
 export interface DirectoryContext extends FileTree, Disposable {
@@ -26,13 +26,11 @@ const NO_RULES: IgnoreRules = { file: '', rules: [] };
 const NO_XATTRS: Xattrs = new Map();
 /** Directories kept open: more than any tree is deep, since a walk comes back to each of its parents. */
 const OPEN_MAX = 64;
-/** Of a directory that has more, these are looked at once and the others twice: a million would take more memory than all else. */
-const LISTED_MAX = 10_000;
 
 interface OpenDirectory {
   readonly fd: number;
-  /** What the last listing saw first, each to be used once: a walk stats what it has just listed. */
-  readonly listed: Map<ByteString, FileNode>;
+  /** The name that was listed last, to be used once: a walk stats what it has just listed. */
+  listed: { readonly name: ByteString; readonly node: FileNode } | undefined;
 }
 
 class OpenContext implements DirectoryContext {
@@ -55,23 +53,17 @@ class OpenContext implements DirectoryContext {
     return node?.type === 'socket' ? undefined : node;
   }
 
-  list(path: ByteString): ByteString[] {
-    let dir = this.#directoryOrThrow(path);
-    dir.listed.clear();
-    const names: ByteString[] = [];
-    for (const name of listDirectory(dir.fd)) {
+  *list(path: ByteString): Generator<ByteString, void, undefined> {
+    for (const name of listDirectory(this.#directoryOrThrow(path).fd)) {
       const child = join(path, name);
-      if (this.#isIgnored(child)) {
-        if (!this.#includesBelow(child)) continue;
-        // Looking inside may have closed this directory to keep few open.
-        dir = this.#directoryOrThrow(path);
-      }
+      if (this.#isIgnored(child) && !this.#includesBelow(child)) continue;
+      // Each time: looking elsewhere may have closed it to keep few open.
+      const dir = this.#directoryOrThrow(path);
       const node = nodeAt(dir.fd, name);
       if (node === undefined || node.type === 'socket') continue;
-      if (dir.listed.size < LISTED_MAX) dir.listed.set(name, node);
-      names.push(name);
+      dir.listed = { name, node };
+      yield name;
     }
-    return names;
   }
 
   /** None: they belong to this machine, and a layer must not depend on what its file system can store. */
@@ -112,7 +104,7 @@ class OpenContext implements DirectoryContext {
     const known = this.#includesInside.get(path);
     if (known !== undefined) return known;
     const isDirectory = this.#node(path)?.type === 'directory';
-    const found = isDirectory && this.list(path).length > 0;
+    const found = isDirectory && !isEmpty(this, path);
     this.#includesInside.set(path, found);
     return found;
   }
@@ -122,9 +114,10 @@ class OpenContext implements DirectoryContext {
     const parent = this.#directory(parentOf(path));
     if (parent === undefined) return undefined;
     const name = nameOf(path);
-    const listed = parent.listed.get(name);
-    parent.listed.delete(name);
-    return listed ?? nodeAt(parent.fd, name);
+    const { listed } = parent;
+    if (listed?.name !== name) return nodeAt(parent.fd, name);
+    parent.listed = undefined;
+    return listed.node;
   }
 
   #directoryOrThrow(path: ByteString): OpenDirectory {
@@ -168,7 +161,7 @@ function openRoot(dir: string): number {
 
 function openListable(root: number, path: ByteString): OpenDirectory | undefined {
   try {
-    return { fd: openBeneath(root, path, constants.O_RDONLY | constants.O_DIRECTORY), listed: new Map() };
+    return { fd: openBeneath(root, path, constants.O_RDONLY | constants.O_DIRECTORY), listed: undefined };
   } catch (error) {
     if (error instanceof SyscallError && ['ENOENT', 'ENOTDIR', 'ELOOP'].includes(error.errno)) return undefined;
     throw error;

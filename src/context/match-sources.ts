@@ -48,10 +48,7 @@ function matchInside(tree: FileTree, dir: ByteString, matcher: NameMatcher): Byt
     const path = join(dir, fromText(matcher.literal));
     return tree.stat(path) === undefined ? [] : [path];
   }
-  return tree
-    .list(dir)
-    .filter((name) => matcher.matches(toBuffer(name).toString('utf8')))
-    .map((name) => join(dir, name));
+  return [...tree.list(dir)].filter((name) => matcher.matches(toBuffer(name).toString('utf8'))).map((name) => join(dir, name));
 }
 
 function literalOf(tokens: readonly PatternToken[]): string {

@@ -11,7 +11,7 @@ import { listDirectory, type Stat, statAt } from '../sys/stat.ts';
 import { isImageXattr, listXattrsAt } from '../sys/xattr.ts';
 import { type ByteString, display, join } from '../tree/byte-string.ts';
 import type { AddChange, Change, Content } from '../tree/change.ts';
-import type { FileNode, FileTree, Xattrs } from '../tree/file-tree.ts';
+import { type FileNode, type FileTree, isEmpty, type Xattrs } from '../tree/file-tree.ts';
 import { isSameContent } from './same-content.ts';
 import { isSameNode, isSameXattrs } from './same-node.ts';
 
@@ -70,7 +70,7 @@ function* diffDirectory(diff: Diff, entry: Entry, stat: Stat): Generator<Change,
     const { node, xattrs } = factsAt({ dir: fd, name: ROOT, path: entry.path }, stat);
     const merged = entry.below?.type === 'directory' ? entry.below : undefined;
     const hides = merged !== undefined && isOpaqueAt(fd, ROOT);
-    const isOpaque = hides && diff.lower.list(entry.path).length > 0;
+    const isOpaque = hides && !isEmpty(diff.lower, entry.path);
     if (isOpaque || !isUnchanged(diff, entry, { node, xattrs })) yield { kind: 'add', path: entry.path, node, xattrs };
     if (isOpaque) yield { kind: 'opaque', path: entry.path };
     for (const name of listDirectory(fd)) {

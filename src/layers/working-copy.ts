@@ -10,7 +10,7 @@ import { birthTimeAt, listDirectory, type Stat, statAt } from '../sys/stat.ts';
 import { imageXattrsAt } from '../sys/xattr.ts';
 import { type ByteString, join } from '../tree/byte-string.ts';
 import type { Change } from '../tree/change.ts';
-import type { FileNode, FileTree } from '../tree/file-tree.ts';
+import { type FileNode, type FileTree, isEmpty } from '../tree/file-tree.ts';
 import { wholeTree } from '../tree/whole-tree.ts';
 import { applyChanges } from './apply-changes.ts';
 import type { LossTelling } from './lost-attributes.ts';
@@ -138,7 +138,7 @@ function* diffDirectory(diff: Diff, entry: Entry): Generator<Change, void, undef
     const isMerged = below?.type === 'directory';
     const mark = diff.copy.marks.get(path);
     const isAnother = mark === undefined || mark.ino !== stat.ino || mark.birthNs !== birthTimeAt(fd, ROOT);
-    const isOpaque = isMerged && isAnother && diff.lower.list(path).length > 0;
+    const isOpaque = isMerged && isAnother && !isEmpty(diff.lower, path);
     if (isOpaque || !isSameAsBelow(diff, entry)) yield addition(entry);
     if (isOpaque) yield { kind: 'opaque', path };
     yield* diffNames(diff, fd, path, isMerged && !isOpaque ? 'merged' : 'new');

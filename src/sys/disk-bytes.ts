@@ -69,7 +69,7 @@ function openIfThere(parent: number, name: ByteString): number | undefined {
   }
 }
 
-function namesIn(fd: number): ByteString[] {
+function namesIn(fd: number): Iterable<ByteString> {
   try {
     return listDirectory(fd);
   } catch (error) {

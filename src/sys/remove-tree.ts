@@ -6,6 +6,7 @@ import { renameAt, unlinkAt } from './entries.ts';
 import { changeInodeFlags, FS_APPEND_FL, FS_IMMUTABLE_FL } from './inode-flags.ts';
 import { setModeAt } from './metadata.ts';
 import { openAt } from './open.ts';
+import type { SortedNames } from './sorted-names.ts';
 import { listDirectory, statAt } from './stat.ts';
 
 /** Directories deeper than this are moved to the top first, so that descriptors and stack stay bounded. */
@@ -64,7 +65,7 @@ function removeDirectory(removal: Removal, parent: number, at: { name: ByteStrin
 }
 
 /** getdents64(2) of a directory that is removed already says ENOENT. */
-function namesIn(fd: number): ByteString[] {
+function namesIn(fd: number): SortedNames {
   try {
     return listDirectory(fd);
   } catch (error) {

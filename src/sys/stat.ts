@@ -3,6 +3,7 @@ import { type ByteString, fromBuffer } from '../tree/byte-string.ts';
 import type { FileType } from '../tree/file-tree.ts';
 import { cString, failure, invoke } from './errno.ts';
 import { bind } from './libc.ts';
+import { NameSorter, type SortedNames } from './sorted-names.ts';
 
 /** All of it exact. `mode` is the permission bits (0 to 0o7777), `size` in bytes. */
 export interface Stat {
@@ -99,29 +100,32 @@ export interface DirectoryEntry {
 }
 
 /** Names in a directory (opened for reading, not by O_PATH) in byte order, without `.` and `..`. */
-export function listDirectory(fd: number): ByteString[] {
-  return readEntries(fd, (name) => name).sort();
+export function listDirectory(fd: number): SortedNames {
+  const names = new NameSorter();
+  readEntries(fd, (name) => names.add(name));
+  return names.sorted();
 }
 
 /** Names and types in no particular order: `listDirectory` where types save a stat. */
 export function listEntries(fd: number): DirectoryEntry[] {
-  return readEntries(fd, (name, type) => ({ name, type: TYPES.get(type) }));
+  const entries: DirectoryEntry[] = [];
+  readEntries(fd, (name, type) => entries.push({ name, type: TYPES.get(type) }));
+  return entries;
 }
 
 /** struct linux_dirent64: u64 inode, i64 offset, u16 record length, u8 type (as in a mode), name with NUL. */
-function readEntries<T>(fd: number, toEntry: (name: ByteString, type: number) => T): T[] {
+function readEntries(fd: number, onEntry: (name: ByteString, type: number) => void): void {
   entriesBuffer ??= Buffer.alloc(1 << 18);
   const buffer = entriesBuffer;
-  const entries: T[] = [];
   const rewound = invoke(lseek, fd, 0, 0);
   if (rewound < 0) throw failure('list', fd, '' as ByteString, rewound);
   for (;;) {
     const length = invoke(getdents64, GETDENTS64, fd, buffer, buffer.length);
     if (length < 0) throw failure('list', fd, '' as ByteString, length);
-    if (length === 0) return entries;
+    if (length === 0) return;
     for (let at = 0; at < length; at += buffer.readUInt16LE(at + 16)) {
       const name = buffer.toString('latin1', at + 19, buffer.indexOf(0, at + 19)) as ByteString;
-      if (name !== '.' && name !== '..') entries.push(toEntry(name, buffer.readUInt8(at + 18)));
+      if (name !== '.' && name !== '..') onEntry(name, buffer.readUInt8(at + 18));
     }
   }
 }

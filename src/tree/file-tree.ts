@@ -33,10 +33,16 @@ export type Xattrs = ReadonlyMap<string, Buffer>;
 export interface FileTree {
   /** The node at `path`, never following a link at its end; undefined where nothing is. */
   stat(path: ByteString): FileNode | undefined;
-  /** Names in a directory in byte order; throws where `path` is no directory. */
-  list(path: ByteString): ByteString[];
+  /** Names in a directory in byte order, each looked at when it is asked for; reading them throws where `path` is no directory. */
+  list(path: ByteString): Iterable<ByteString>;
   /** Extended attributes that belong in an image (no `trusted.overlay.*`, no `security.selinux`), by name. */
   xattrs(path: ByteString): Xattrs;
   /** Opens a regular file for reading and returns its file descriptor, which the caller closes. Never follows a link. */
   open(path: ByteString): number;
+}
+
+/** Whether the directory `path` holds nothing. */
+export function isEmpty(tree: FileTree, path: ByteString): boolean {
+  for (const _ of tree.list(path)) return false;
+  return true;
 }

@@ -17,15 +17,21 @@ export function* wholeTree(tree: FileTree, { from, into }: Part = { from: ROOT, 
   const firstNames = new Map<string, ByteString>();
   const moved = (path: ByteString): ByteString =>
     path === from ? into : join(into, path.slice(from === '' ? 0 : from.length + 1) as ByteString);
-  const waiting: ByteString[] = [from];
-  for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
-    const change = entryAt(tree, path, firstNames);
+  /** The directories that are being read: of a large one no list of paths is made. */
+  const open: Iterator<ByteString>[] = [[from].values()];
+  for (let paths = open.at(-1); paths !== undefined; paths = open.at(-1)) {
+    const { done, value: path } = paths.next();
+    const change = done === true ? undefined : entryAt(tree, path, firstNames);
+    if (done === true) open.pop();
     if (change === undefined) continue;
     const { hardLinkTo, ...rest } = change;
-    yield { ...rest, path: moved(path), ...(hardLinkTo === undefined ? {} : { hardLinkTo: moved(hardLinkTo) }) };
-    if (change.node.type !== 'directory') continue;
-    for (const name of tree.list(path).reverse()) waiting.push(join(path, name));
+    yield { ...rest, path: moved(change.path), ...(hardLinkTo === undefined ? {} : { hardLinkTo: moved(hardLinkTo) }) };
+    if (change.node.type === 'directory') open.push(pathsIn(tree, change.path));
   }
+}
+
+function* pathsIn(tree: FileTree, dir: ByteString): Generator<ByteString, void, undefined> {
+  for (const name of tree.list(dir)) yield join(dir, name);
 }
 
 function entryAt(tree: FileTree, path: ByteString, firstNames: Map<string, ByteString>): AddChange | undefined {

@@ -13,7 +13,7 @@ const ROOT = '' as ByteString;
 const KILLED_SERVER = "require('net').createServer().listen(process.argv[1], () => process.kill(process.pid, 'SIGKILL'))";
 
 function walk(tree: FileTree, dir = ROOT): string[] {
-  return tree.list(dir).flatMap((name) => {
+  return [...tree.list(dir)].flatMap((name) => {
     const path = join(dir, name);
     return tree.stat(path)?.type === 'directory' ? [`${path}/`, ...walk(tree, path)] : [path];
   });
@@ -71,7 +71,7 @@ test('openDirectoryContext() never follows a link, at the end or on the way', ()
   assert.equal(context.stat(fromText('d/up/file')), undefined);
   assert.throws(() => context.open(fromText('file')), { errno: 'ELOOP' });
   assert.throws(() => context.open(fromText('out/secret')), { errno: 'ENOENT' });
-  assert.throws(() => context.list(fromText('out')), { errno: 'ENOTDIR' });
+  assert.throws(() => [...context.list(fromText('out'))], { errno: 'ENOTDIR' });
 });
 
 test('openDirectoryContext() does not follow a directory that becomes a link between list and open', () => {
@@ -111,7 +111,7 @@ test('openDirectoryContext() keeps names that are not UTF-8 and has no xattrs', 
   const name = Buffer.concat([Buffer.from(`${dir.path}/`), Buffer.from([0xff, 0x61])]);
   writeFileSync(name, 'bytes');
   using context = openDirectoryContext(dir.path, parseIgnoreFile('b*'));
-  assert.deepEqual(context.list(ROOT), ['\xffa']);
+  assert.deepEqual([...context.list(ROOT)], ['\xffa']);
   assert.equal(context.stat('\xffa' as ByteString)?.size, 5);
   writeFileSync(`${dir.path}/attributes`, '');
   execFileSync('setfattr', ['-n', 'user.note', '-v', 'hi', `${dir.path}/attributes`]);
@@ -130,7 +130,7 @@ test('openDirectoryContext() walks a tree deeper than the directories it keeps o
 test('openDirectoryContext() sees a change after the listing on the second look', () => {
   using dir = makeDirectory({ file: 'a' });
   using context = openDirectoryContext(dir.path, undefined);
-  context.list(ROOT);
+  assert.equal([...context.list(ROOT)].length, 1);
   writeFileSync(`${dir.path}/file`, 'longer');
   context.stat(fromText('file'));
   assert.equal(context.stat(fromText('file'))?.size, 6);

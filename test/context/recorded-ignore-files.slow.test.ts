@@ -41,7 +41,7 @@ function makeTree(tree: readonly string[]): { readonly path: string } & Disposab
 
 /** All paths below `at`, directories with a slash. */
 function walk(tree: FileTree, at: ByteString): string[] {
-  return tree.list(at).flatMap((name) => {
+  return [...tree.list(at)].flatMap((name) => {
     const child = at === '' ? name : join(at, name);
     return tree.stat(child)?.type === 'directory' ? [`${toText(child)}/`, ...walk(tree, child)] : [toText(child)];
   });

@@ -1,6 +1,6 @@
 /** Runs in namespaces of its own: builds on file systems that are too small. A FullDiskJob on standard input, a FullDiskReport a line on standard output. */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, rmSync, statfsSync } from 'node:fs';
+import { mkdirSync, rmSync, statfsSync } from 'node:fs';
 import path from 'node:path';
 import { json } from 'node:stream/consumers';
 import { checkState, referenced } from '../store/_check-state.ts';

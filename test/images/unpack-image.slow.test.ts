@@ -48,7 +48,7 @@ test('unpackImage() makes one snapshot per layer, named by chainID, and the file
   assert.deepEqual([top, snapshots.names().sort()], [names[1], names.toSorted()]);
   assert.equal(events.filter((event) => event.kind === 'transfer' && event.state === 'done').length, 2, 'each layer once');
   using tree = snapshots.tree(top);
-  const listed = tree.list('' as ByteString).map((name) => Buffer.from(name, 'latin1').toString('hex'));
+  const listed = Array.from(tree.list('' as ByteString), (name) => Buffer.from(name, 'latin1').toString('hex'));
   assert.deepEqual(
     listed,
     readdirSync(join(directory, 'tree'), { encoding: 'buffer' })

@@ -62,5 +62,5 @@ function readWhole(tree: FileTree, path: ByteString, size: number): Buffer {
 /** Paths of the entries of a directory, in byte order; none where it is not there. */
 export function entriesOf(tree: FileTree, directory: string): ByteString[] {
   const path = directoryAt(tree, directory);
-  return path === undefined ? [] : tree.list(path).map((name) => join(path, name));
+  return path === undefined ? [] : Array.from(tree.list(path), (name) => join(path, name));
 }

@@ -117,7 +117,7 @@ function nearestPath(tree: FileTree, path: ByteString): ByteString | undefined {
     return whole !== undefined && resolvePath(tree, whole, 'follow').node !== undefined ? whole : near;
   }
   if (node.type !== 'directory') return undefined;
-  const names = tree.list(dir);
+  const names = [...tree.list(dir)];
   const guess = names.length > NAMES_MAX ? undefined : suggest(nameOf(path), names);
   // The name itself is there where it is a link that leads nowhere.
   return guess === undefined || guess === nameOf(path) ? undefined : join(parent, guess as ByteString);

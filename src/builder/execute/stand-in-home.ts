@@ -48,7 +48,7 @@ function homeOfPart(root: number, source: string): Home {
 /** A directory has one name. */
 function nameIn(parent: number, directory: number): ByteString {
   const stat = statAt(directory, ROOT);
-  const name = listDirectory(parent).find((each) => isSame(statAt(parent, each), stat));
+  const name = [...listDirectory(parent)].find((each) => isSame(statAt(parent, each), stat));
   return name ?? ('' as ByteString);
 }
 

@@ -119,7 +119,8 @@ async function outcomeOf(work: () => Promise<string>): Promise<string> {
     return await work();
   } catch (error) {
     if (!(error instanceof TsbuildError)) return `wrong: ${error instanceof Error ? error.stack : error}`;
-    const isNamed = /sha256:|\/state\b|image|snapshot/.test(error.message);
+    // Without its reference, a base is an image to pull.
+    const isNamed = /sha256:|\/state\b|image|snapshot|\/base:latest/.test(error.message);
     return `${isNamed ? 'refused' : 'wrong'}: ${error.code} ${error.message}`;
   }
 }

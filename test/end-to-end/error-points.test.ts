@@ -36,8 +36,7 @@ test(`X6 X7 an error of the kernel at ${POINTS} system calls of a build is told,
   const { points: all } = await traceReference(reference, state, { tracer, action: 'count', at: 0 });
   const random = seededRandom(SEED);
   const writes = new Set(all.filter(({ call }) => call.includes('write')).map(({ number }) => number));
-  // What koffi syncs when the process ends (cli/main.ts): no kernel has an error for that.
-  const atEnd = new Set(all.filter(({ call, about }) => call === 'fsync' && about === '/dev/null').map(({ number }) => number));
+  const atEnd = new Set(all.filter(isAtEnd).map(({ number }) => number));
   const points = sampled(all.length, POINTS, random)
     .filter((at) => !atEnd.has(at))
     .map((at) => {
@@ -45,12 +44,19 @@ test(`X6 X7 an error of the kernel at ${POINTS} system calls of a build is told,
       return { action: actions[Math.floor(random() * actions.length)] ?? 'count', at };
     });
   console.log(`${points.length} of ${all.length} calls: TSBUILD_SEED=${SEED} TSBUILD_POINTS=${POINTS} repeats it`);
-  const reports = await runFaultPoints({ reference, tracer, points: [...refusedLocks(all), ...points] });
+  const reached = await runFaultPoints({ reference, tracer, points: [...refusedLocks(all), ...points] });
+  // No two builds make quite as many calls.
+  const reports = reached.filter(({ point }) => point === undefined || !isAtEnd(point));
   const ends = new Map<string, number>();
   for (const { end } of reports) ends.set(end, (ends.get(end) ?? 0) + 1);
   console.log(`ended with ${[...ends].map(([end, count]) => `${end} ×${count}`).join(', ')}`);
   assert.deepEqual(problemsOf(reports), []);
 });
+
+/** What koffi syncs when the process ends (cli/main.ts): no kernel has an error for that. */
+function isAtEnd({ call, about }: FaultPoint): boolean {
+  return call === 'fsync' && about === '/dev/null';
+}
 
 /** One lock of each kind, as if another process held it. */
 function refusedLocks(all: readonly FaultPoint[]): { action: FaultAction; at: number }[] {

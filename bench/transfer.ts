@@ -12,7 +12,8 @@ import { type Bench, commandFrom, type Figure, median, words } from './_workload
 const LAYERS = 12;
 const LAYER_BYTES = Math.floor(1024 ** 3 / LAYERS);
 const FILES = 40;
-const ROUNDS = 5;
+/** Few of them, and the machine's mood decides. */
+const ROUNDS = 9;
 const MEMORY_MAX_MIB = 200;
 
 interface Measured {

@@ -65,7 +65,10 @@ export async function nameImage(session: PullSession, { image, root, reference }
   await fetchLayers(session, { image, reference }, snapshots);
   const { store } = session;
   const { registry, repository } = reference;
-  for (const { digest } of [image.manifest.config, ...image.manifest.layers]) await store.origins.add(digest, { registry, repository });
+  const digests = new Set([image.manifest.config, ...image.manifest.layers].map(({ digest }) => digest));
+  await forEachLimited(digests, { limit: PARALLEL_BLOBS, signal: session.signal }, async (digest) => {
+    await store.origins.add(digest, { registry, repository });
+  });
   await store.images.set(formatReference(reference), root);
   return image;
 }

@@ -91,6 +91,7 @@ async function findBase(session: Session, { name, platform, known, first }: Want
   }
   // An index in the store may have been pulled for another platform: its registry has the rest of it.
   const digest = stored?.descriptor.digest ?? known;
+  if (first === 'store') session.store.expectLarge();
   // By digest, where it is known, since a tag may move.
   const resolved = await resolveImage(session, digest === undefined ? reference : { ...reference, digest }, platform);
   const found = { ...resolved, reference };

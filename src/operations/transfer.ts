@@ -30,6 +30,7 @@ type Named = CommonOptions & { readonly name: string };
 /** Fetches the image that `name` means in its registry now, for this machine's platform or another one. What another platform's pull left stays, and what is attested of the image comes along. */
 export async function pullImage(options: Named & Pulled): Promise<TransferResult> {
   await using session = await openSession(options);
+  session.store.expectLarge();
   const platform = options.platform === undefined ? session.platform : parsePlatform(options.platform);
   const reference = parseReference(options.name);
   const { descriptor } = await pullFrom(session, reference, platform);

@@ -23,6 +23,8 @@ export interface Store extends AsyncDisposable {
   readonly content: ContentStore;
   readonly images: ImageStore;
   readonly origins: OriginStore;
+  /** Large blobs are on their way: what writes them starts while they are asked for. */
+  expectLarge(): void;
   /** Keeps what has this name from being removed, as long as the store is open. Look after that whether it is there. */
   readonly pin: Pin;
   /** The same blobs and references for those who look at all of them: nothing is pinned. */
@@ -77,6 +79,7 @@ function assembleStore(root: string, lock: number, options: OpenStoreOptions): S
   let open = true;
   return {
     ...{ root, content, pin, unpinned, removalTurns },
+    expectLarge: () => void writer(),
     images: openImageStore(root, { scratch, content, now, pin }),
     origins: openOriginStore(root, scratch),
     async collect(keep) {

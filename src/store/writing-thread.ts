@@ -23,7 +23,6 @@ interface Thread {
 
 export function startWritingThread(): WritingThread {
   const worker = new Worker(entryFile('writing-worker.js', import.meta.url), { env: {}, execArgv: [], trackUnmanagedFds: false });
-  worker.unref();
   const thread: Thread = { worker, writers: new Map() };
   const failAll = (error: Error): void => {
     for (const pieces of thread.writers.values()) pieces.end(error);
@@ -33,6 +32,8 @@ export function startWritingThread(): WritingThread {
   worker.on('message', (answer: WritingAnswer) => {
     thread.writers.get(answer.id)?.take(answer);
   });
+  // Listening has made the process wait for it.
+  worker.unref();
   let count = 0;
   return {
     open: (handle) => openWriter(thread, count++, handle.fd),

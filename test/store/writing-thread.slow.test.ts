@@ -87,6 +87,26 @@ test('a large blob on a full disk is NO_SPACE, and the place is given back', (t)
   assert.match(told[1] ?? '', /the disk is full \(need \d+ bytes/);
 });
 
+test('a store that expected large blobs takes them, or none, and lets its process end', async (t) => {
+  const directory = temporaryDirectory(t);
+  const program = `
+    const { openStore } = await import(${JSON.stringify(new URL('../../src/store/open-store.js', import.meta.url).href)});
+    const { readdirSync } = await import('node:fs');
+    const threads = () => readdirSync('/proc/self/task').length;
+    const store = await openStore(process.argv[1] + '/root');
+    const before = threads();
+    store.expectLarge();
+    store.expectLarge();
+    const started = threads() - before;
+    const ingest = await store.content.ingest({ size: 9 << 20 });
+    await ingest.write(Buffer.alloc(9 << 20, 7));
+    console.log(JSON.stringify([started, threads() - before, (await ingest.commit()).digest]));
+    const other = await openStore(process.argv[1] + '/other');
+    other.expectLarge();`;
+  const out = execFileSync(process.execPath, ['--input-type=module', '-e', program, directory], { timeout: 60_000 }).toString();
+  assert.deepEqual(JSON.parse(out), [1, 1, digestOf(Buffer.alloc(9 << 20, 7))]);
+});
+
 test('a store with a writing thread lets its process end, disposed or not; disposing ends what is under way', async (t) => {
   const directory = temporaryDirectory(t);
   const program = `

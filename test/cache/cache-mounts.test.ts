@@ -212,7 +212,9 @@ describe('the seal of a cache', () => {
     assert.equal(await isThrownAway(copy), false);
     const older = await left();
     const lock = path.join(place(older), 'lock');
-    utimesSync(lock, new Date(), new Date());
+    // Later by more than the millisecond in which all this may have been.
+    const later = new Date(Date.now() + 1000);
+    utimesSync(lock, later, later);
     writeFileSync(path.join(place(older), 'data/g'), 'by another version');
     assert.equal(await isThrownAway(older), false);
     for (const unseal of ['rm "$0"', 'ln -sfn 2:x:y "$0"', 'rm "$0"; : > "$0"']) {

@@ -19,12 +19,15 @@ const PIECES_MAX = 4;
 interface Thread {
   readonly worker: Worker;
   readonly writers: Map<number, PiecesUnderWay>;
+  /** Why nothing is written any more. */
+  ended: Error | undefined;
 }
 
 export function startWritingThread(): WritingThread {
   const worker = new Worker(entryFile('writing-worker.js', import.meta.url), { env: {}, execArgv: [], trackUnmanagedFds: false });
-  const thread: Thread = { worker, writers: new Map() };
+  const thread: Thread = { worker, writers: new Map(), ended: undefined };
   const failAll = (error: Error): void => {
+    thread.ended ??= error;
     for (const pieces of thread.writers.values()) pieces.end(error);
   };
   worker.on('error', failAll);
@@ -48,6 +51,7 @@ function openWriter(thread: Thread, id: number, fd: number): BlobWriter {
   // The process lives as long as a blob is written.
   if (thread.writers.size === 0) thread.worker.ref();
   thread.writers.set(id, pieces);
+  if (thread.ended !== undefined) pieces.end(thread.ended);
   const post = (request: WritingRequest): void => thread.worker.postMessage(request);
   let [filling, filled]: [Buffer | undefined, number] = [undefined, 0];
   const send = (bytes: Uint8Array): void => {

@@ -3,11 +3,13 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { readdirSync, statSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { TsbuildError } from '../../src/errors.ts';
 import { digestOf } from '../../src/oci/digest.ts';
 import { openStore } from '../../src/store/open-store.ts';
+import { startWritingThread } from '../../src/store/writing-thread.ts';
 import { takePiece } from '../../src/sys/piece.ts';
 import { fsck } from './_fsck.ts';
 import { temporaryDirectory, temporaryStore } from './_store.ts';
@@ -105,6 +107,15 @@ test('a store that expected large blobs takes them, or none, and lets its proces
     other.expectLarge();`;
   const out = execFileSync(process.execPath, ['--input-type=module', '-e', program, directory], { timeout: 60_000 }).toString();
   assert.deepEqual(JSON.parse(out), [1, 1, digestOf(Buffer.alloc(9 << 20, 7))]);
+});
+
+test('a thread that has ended before anything was written fails who begins to write', { timeout: 60_000 }, async (t) => {
+  const thread = startWritingThread();
+  await thread.close();
+  await using file = await open(join(temporaryDirectory(t), 'blob'), 'wx');
+  const writer = thread.open(file);
+  await assert.rejects(writer.write(Buffer.alloc(9 << 20)), /has ended/);
+  await writer.stop();
 });
 
 test('a store with a writing thread lets its process end, disposed or not; disposing ends what is under way', async (t) => {

@@ -118,6 +118,24 @@ test('a thread that has ended before anything was written fails who begins to wr
   await writer.stop();
 });
 
+test('a store expects large blobs also where the machine gives no thread', (t) => {
+  const source = (name: string) => JSON.stringify(new URL(`../../src/store/${name}.js`, import.meta.url).href);
+  const program = `
+    const { openStore } = await import(${source('open-store')});
+    const { startWritingThread } = await import(${source('writing-thread')});
+    const { execFileSync } = await import('node:child_process');
+    const store = await openStore(process.argv[1]);
+    execFileSync('prlimit', ['--pid', String(process.pid), '--nproc=1:1']);
+    process.setuid(65_000);
+    let code;
+    try { startWritingThread(); } catch (error) { code = error.code; }
+    store.expectLarge();
+    console.log(code);
+    process.exit(0);`;
+  const args = ['--input-type=module', '-e', program, join(temporaryDirectory(t), 'root')];
+  assert.equal(execFileSync(process.execPath, args, { timeout: 60_000 }).toString().trim(), 'ERR_WORKER_INIT_FAILED');
+});
+
 test('a store with a writing thread lets its process end, disposed or not; disposing ends what is under way', async (t) => {
   const directory = temporaryDirectory(t);
   const program = `

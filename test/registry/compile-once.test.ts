@@ -9,3 +9,21 @@ test('the parser of answers is not compiled a second time, however many pieces c
   assert.match(output, /^whole$/m);
   assert.doesNotMatch(output, /TurboFan/);
 });
+
+test('code that V8 keeps after the parser was compiled is good for the next process', () => {
+  const source = "(() => 'some code')()";
+  const made = `
+    const { Script } = await import('node:vm');
+    const { compilingOnce } = await import(${JSON.stringify(new URL('../../src/registry/compile-once.js', import.meta.url).href)});
+    const script = new Script(${JSON.stringify(source)});
+    script.runInThisContext();
+    compilingOnce((_, callback) => callback(null, {}))({}, () => {});
+    console.log(script.createCachedData().toString('base64'));`;
+  const run = (program: string): string =>
+    execFileSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8' }).trim();
+  const code = JSON.stringify(run(made));
+  const taken = `
+    const { Script } = await import('node:vm');
+    console.log(new Script(${JSON.stringify(source)}, { cachedData: Buffer.from(${code}, 'base64') }).cachedDataRejected);`;
+  assert.equal(run(taken), 'false');
+});

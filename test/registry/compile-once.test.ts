@@ -3,7 +3,10 @@ import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
-test('the parser of answers is not compiled a second time, however many pieces come', () => {
+const [v8 = 0] = process.versions.v8.split('.').map(Number);
+const skip = v8 >= 13 && `V8 ${v8}, of Node 24, does it whatever the flags`;
+
+test('the parser of answers is not compiled a second time, however many pieces come', { skip }, () => {
   const program = fileURLToPath(new URL('_receive-many-pieces.js', import.meta.url));
   const output = execFileSync(process.execPath, ['--trace-wasm-compilation-times', program], { encoding: 'utf8' });
   assert.match(output, /^whole$/m);

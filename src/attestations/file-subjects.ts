@@ -2,20 +2,16 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
-import { type ByteString, join, toText } from '../tree/byte-string.ts';
+import { type ByteString, toText } from '../tree/byte-string.ts';
 import type { FileTree } from '../tree/file-tree.ts';
+import { wholeTree } from '../tree/whole-tree.ts';
 import type { Subject } from './statement.ts';
-
-const ROOT = '' as ByteString;
 
 /** Every regular file of the tree, in the order of a walk. */
 export async function fileSubjects(tree: FileTree, signal: AbortSignal): Promise<Subject[]> {
   const subjects: Subject[] = [];
-  const waiting = [ROOT];
-  for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
-    const type = tree.stat(path)?.type;
-    if (type === 'directory') for (const name of [...tree.list(path)].reverse()) waiting.push(join(path, name));
-    if (type === 'file') subjects.push({ name: toText(path), digest: { sha256: await digestAt(tree, path, signal) } });
+  for (const { path, node } of wholeTree(tree)) {
+    if (node.type === 'file') subjects.push({ name: toText(path), digest: { sha256: await digestAt(tree, path, signal) } });
   }
   return subjects;
 }

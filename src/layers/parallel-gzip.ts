@@ -8,11 +8,15 @@ import { deflate } from './deflate.ts';
 import { isDense } from './dense-block.ts';
 import { gzipHeader, gzipTrailer } from './gzip-member.ts';
 import { inBlocks, inOrder } from './in-order.ts';
+import { storedBlocks } from './stored-blocks.ts';
 
 const BLOCK_BYTES = 1 << 20;
 const DICTIONARY_BYTES = 1 << 15;
 
-/** `level` is zlib's, 0 to 9. Input chunks must not be changed before they are `spent`; of that only chunks of 1 MiB are told, in their order. */
+/**
+ * `level` is zlib's, 0 to 9. Input chunks must not be changed before they are `spent`; of that only chunks of 1 MiB are told, in their order.
+ * What comes out may be part of a chunk: it is good until the next is asked for.
+ */
 export async function* parallelGzip(
   source: AsyncIterable<Buffer>,
   level: number,
@@ -27,23 +31,27 @@ export async function* parallelGzip(
     size += block.length;
     const dictionary = before;
     before = block;
-    return { compressed: await compress(block, { level, isLast, dictionary }), dictionary };
+    return { parts: await compress(block, { level, isLast, dictionary }), dictionary };
   });
-  for await (const { compressed, dictionary } of done) {
+  for await (const { parts, dictionary } of done) {
     // What it was compressed to has come out already.
     if (dictionary !== undefined) spent?.(dictionary);
-    yield compressed;
+    yield* parts;
   }
   if (before !== undefined) spent?.(before);
   yield gzipTrailer(checksum, size);
 }
 
-/** What would not get smaller is stored (level 0). */
-async function compress(block: Buffer, how: { level: number; isLast: boolean; dictionary: Buffer | undefined }): Promise<Buffer> {
-  const { isLast, dictionary } = how;
-  return await deflate(block, {
-    level: how.level > 0 && (await isDense(block)) ? 0 : how.level,
+/** What would not get smaller is stored. */
+async function compress(
+  block: Buffer,
+  { level, isLast, dictionary }: { readonly level: number; readonly isLast: boolean; readonly dictionary: Buffer | undefined },
+): Promise<Iterable<Buffer>> {
+  if (level === 0 || isDense(block)) return storedBlocks(block, isLast);
+  const options = {
+    level,
     finishFlush: isLast ? constants.Z_FINISH : constants.Z_SYNC_FLUSH,
     ...(dictionary === undefined ? {} : { dictionary: dictionary.subarray(-DICTIONARY_BYTES) }),
-  });
+  };
+  return [await deflate(block, options)];
 }

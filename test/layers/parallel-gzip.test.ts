@@ -25,7 +25,7 @@ function noise(length: number, key: number): Buffer {
 
 async function gathered(source: AsyncIterable<Buffer>): Promise<Buffer> {
   const parts: Buffer[] = [];
-  for await (const part of source) parts.push(part);
+  for await (const part of source) parts.push(Buffer.from(part));
   return Buffer.concat(parts);
 }
 

@@ -4,9 +4,10 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, createReadStream, existsSync, readSync } from 'node:fs';
+import { closeSync, existsSync, readSync } from 'node:fs';
 import zlib from 'node:zlib';
 import { TsbuildError } from '../errors.ts';
+import { readAhead } from '../sys/read-ahead.ts';
 import { decompress } from './decompress.ts';
 import { isTarBlock } from './tar-fields.ts';
 
@@ -48,7 +49,15 @@ export async function* readArchiveFile(fd: number): AsyncGenerator<Buffer, void,
   const head = Buffer.alloc(MAGIC_BYTES);
   const program = programFor(head.toString('hex', 0, readSync(fd, head, { position: 0 })));
   if (program !== undefined) yield* runProgram(fd, program);
-  else yield* decompress(createReadStream('', { fd, start: 0, highWaterMark: 1 << 18 }));
+  else yield* decompress(closing(fd));
+}
+
+async function* closing(fd: number): AsyncGenerator<Buffer, void, undefined> {
+  try {
+    yield* readAhead(fd);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 function programFor(magic: string): Program | undefined {

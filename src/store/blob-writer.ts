@@ -17,8 +17,8 @@ export interface BlobWriter {
   stop(): Promise<void>;
 }
 
-/** `size`: bytes that will come, where known, so that a small file gets little memory. */
-export function writeHere(handle: FileHandle, size: number | undefined): BlobWriter {
+/** `size`: bytes that will come, so that a small file gets little memory. */
+export function writeHere(handle: FileHandle, size: number): BlobWriter {
   const writes = gatherWrites(handle, size);
   const hash = createHash('sha256');
   const write = async (chunk: Uint8Array): Promise<void> => {

@@ -7,13 +7,12 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { TsbuildError } from '../errors.ts';
 import { type Digest, digestOf, hexOf } from '../oci/digest.ts';
 import { openIfThere } from '../sys/if-there.ts';
+import { readAhead } from '../sys/read-ahead.ts';
 import { markUsed } from '../sys/use-mark.ts';
 import { syncDirectory } from './durable-files.ts';
 import { isCode } from './error-code.ts';
-
 import { type Ingest, type IngestOptions, openIngest } from './ingest.ts';
 import type { Pin } from './leases.ts';
-
 import type { ScratchDirectory } from './scratch-directory.ts';
 import { type BlobHealth, openVerifiedBlobs } from './verified-blobs.ts';
 
@@ -43,7 +42,6 @@ const READ = constants.O_RDONLY | constants.O_NOFOLLOW;
 const READ_BYTES_MAX = 64 << 20;
 /** Milliseconds for which reading may keep everything else waiting. */
 const TURN_MS = 10;
-const CHUNK_BYTES = 512 << 10;
 const HEX = /^[a-f0-9]{64}$/;
 
 /** `pin` undefined: for those who look at all that is there, and use nothing. */
@@ -153,17 +151,9 @@ function readAndClose(fd: number): Buffer {
 async function* streamVerified(path: string, digest: Digest): AsyncGenerator<Buffer> {
   await using file = await openBlob(path, digest);
   const hash = createHash('sha256');
-  let next = readChunk(file.handle);
-  try {
-    for (let chunk = await next; chunk.length > 0; chunk = await next) {
-      // The next read runs on libuv's pool while this thread hashes and the consumer works.
-      next = readChunk(file.handle);
-      hash.update(chunk);
-      yield chunk;
-    }
-  } finally {
-    // A consumer that stops early leaves a read under way: it ends before the file is closed.
-    await next.catch(() => undefined);
+  for await (const chunk of readAhead(file.handle.fd)) {
+    hash.update(chunk);
+    yield chunk;
   }
   const found: Digest = `sha256:${hash.digest('hex')}`;
   if (found !== digest) throw rotten(path, (await file.handle.stat()).ino, { digest, found });
@@ -171,11 +161,6 @@ async function* streamVerified(path: string, digest: Digest): AsyncGenerator<Buf
 
 async function hashBlob(path: string, digest: Digest): Promise<void> {
   for await (const _chunk of streamVerified(path, digest));
-}
-
-async function readChunk(handle: FileHandle): Promise<Buffer> {
-  const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafeSlow(CHUNK_BYTES), 0, CHUNK_BYTES, null);
-  return buffer.subarray(0, bytesRead);
 }
 
 /** Takes the blob out of the store, so that the next pull or build writes it anew, unless somebody has done so meanwhile. */

@@ -3,6 +3,7 @@ import { rename, rm } from 'node:fs/promises';
 import { TsbuildError } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
 import { type BlobWriter, writeHere } from './blob-writer.ts';
+import { growingBlob } from './growing-blob.ts';
 import { orNoSpace } from './no-space.ts';
 import type { ScratchDirectory, ScratchFile } from './scratch-directory.ts';
 
@@ -37,8 +38,7 @@ const LARGE_BYTES = 8 << 20;
 export async function openIngest(options: IngestOptions): Promise<Ingest> {
   const { scratch, directory } = options;
   const file = await orNoSpace(directory, options.size ?? 0, () => scratch.create());
-  const isLarge = options.size !== undefined && options.size >= LARGE_BYTES;
-  const writer = isLarge ? options.thread().open(file.handle) : writeHere(file.handle, options.size);
+  const writer = openWriter(file.handle, options);
   let size = 0;
   let state: 'open' | 'closed' = 'open';
 
@@ -82,6 +82,13 @@ export async function openIngest(options: IngestOptions): Promise<Ingest> {
     abort,
     [Symbol.asyncDispose]: abort,
   };
+}
+
+function openWriter(handle: ScratchFile['handle'], { size, thread }: IngestOptions): BlobWriter {
+  const small = (bytes: number): BlobWriter => writeHere(handle, bytes);
+  const large = (): BlobWriter => thread().open(handle);
+  if (size === undefined) return growingBlob({ small, large });
+  return size < LARGE_BYTES ? small(size) : large();
 }
 
 export function digestMismatch(expected: Digest, found: Digest): TsbuildError {

@@ -1,0 +1,29 @@
+/** A file's bytes in order, of which the next ones are read on libuv's pool while the consumer works. */
+import { read as readCallback } from 'node:fs';
+import { promisify } from 'node:util';
+
+const CHUNK_BYTES = 512 << 10;
+
+const read = promisify(readCallback);
+
+/** From its first byte, in chunks that belong to the receiver. The caller closes `fd`, when the end or the `return` of the iterator has resolved. */
+export async function* readAhead(fd: number): AsyncGenerator<Buffer, void, undefined> {
+  let position = 0;
+  const chunk = async (): Promise<Buffer> => {
+    const { bytesRead, buffer } = await read(fd, Buffer.allocUnsafeSlow(CHUNK_BYTES), 0, CHUNK_BYTES, position);
+    position += bytesRead;
+    return buffer.subarray(0, bytesRead);
+  };
+  let next = chunk();
+  try {
+    for (let bytes = await next; bytes.length > 0; bytes = await next) {
+      next = chunk();
+      // It may fail long before it is awaited.
+      next.catch(() => {});
+      yield bytes;
+    }
+  } finally {
+    // A consumer that stops early leaves a read under way.
+    await next.catch(() => {});
+  }
+}

@@ -139,29 +139,41 @@ function putSmallFile({ content, node, path }: AddChange, output: ChunkBuffer, p
   return true;
 }
 
-/** Reads into the chunk in the making; small files at once, the others on libuv's pool. */
+/** Reads into the chunk in the making, and ahead into the next one while the receiver works. */
 async function* writeFile(
   content: Content & { kind: 'file' },
   change: AddChange,
   output: ChunkBuffer,
 ): AsyncGenerator<Buffer, void, undefined> {
   const fd = content.open();
+  let ahead: Promise<number> | undefined;
   try {
     const before = statAt(fd, '' as ByteString);
     if (before?.type !== 'file' || before.size !== change.node.size) throw changed(change.path);
     for (let left = before.size; left > 0; ) {
-      const space = output.space(left);
-      const isSmall = space.length <= SYNC_READ_BYTES_MAX;
-      const count = isSmall ? readSync(fd, space, 0, space.length, null) : (await readAsync(fd, space, 0, space.length, null)).bytesRead;
+      const count = await (ahead ?? readInto(fd, output.space(left)));
+      ahead = undefined;
       if (count === 0) throw changed(change.path);
       left -= count;
-      yield* output.advance(count);
+      const full = output.fill(count);
+      if (full === undefined) continue;
+      if (left > 0) ahead = readInto(fd, output.space(left));
+      yield full;
     }
     const after = statAt(fd, '' as ByteString);
     if (after?.size !== before.size || after.mtimeNs !== before.mtimeNs) throw changed(change.path);
   } finally {
+    // A receiver that stops early leaves a read under way.
+    await ahead?.catch(() => {});
     closeSync(fd);
   }
+}
+
+/** Little at once, the rest on libuv's pool. */
+async function readInto(fd: number, space: Buffer): Promise<number> {
+  return space.length <= SYNC_READ_BYTES_MAX
+    ? readSync(fd, space, 0, space.length, null)
+    : (await readAsync(fd, space, 0, space.length, null)).bytesRead;
 }
 
 function changed(path: ByteString): TsbuildError {
@@ -224,12 +236,18 @@ class ChunkBuffer {
   }
 
   *advance(count: number): Generator<Buffer, void, undefined> {
+    const full = this.fill(count);
+    if (full !== undefined) yield full;
+  }
+
+  /** As `advance`, and gives the chunk that became full. */
+  fill(count: number): Buffer | undefined {
     this.used += count;
-    if (this.used < PIECE_BYTES) return;
+    if (this.used < PIECE_BYTES) return undefined;
     const full = this.chunk;
     this.chunk = this.takeChunk();
     this.used = 0;
-    yield full;
+    return full;
   }
 
   *finish(): Generator<Buffer, void, undefined> {

@@ -1,4 +1,5 @@
 /** Builds of many files beside the peers: COPY of 20,000, one of them changed, an archive of them added, a RUN that writes 50,000. */
+import { randomBytes } from 'node:crypto';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { FILES, makeFiles, nameOf } from './_files-context.ts';
@@ -7,6 +8,8 @@ import { shell, sideBySide } from './_side-by-side.ts';
 import type { Bench, Figure } from './_workload.ts';
 
 const WRITTEN = 50_000;
+/** In the contents of files: a peer would know those of an earlier run again. */
+const RUN = randomBytes(2).toString('hex');
 
 export async function manyFiles(bench: Bench): Promise<Figure[]> {
   const peers = await openPeers(bench);
@@ -26,7 +29,7 @@ async function copies(bench: Bench, peers: Peers): Promise<Figure[]> {
   return await sideBySide({
     ...{ name: `COPY of ${FILES} files`, peers },
     prepare(round) {
-      context = filesContext(bench, `copy ${round}`);
+      context = filesContext(bench, `${RUN} ${round}`);
     },
     floor: { name: 'cp -a', measure: () => copied(bench, context) },
     measure: (peer) => peer.build({ context }),
@@ -34,7 +37,7 @@ async function copies(bench: Bench, peers: Peers): Promise<Figure[]> {
 }
 
 async function oneChanged(bench: Bench, peers: Peers): Promise<Figure[]> {
-  const context = filesContext(bench, 'changed');
+  const context = filesContext(bench, `${RUN} c`);
   for (const peer of peers) await peer.build({ context });
   let changes = 0;
   return await sideBySide({
@@ -44,7 +47,7 @@ async function oneChanged(bench: Bench, peers: Peers): Promise<Figure[]> {
       measure: async () => (await shell('find "$1" -printf "%p %s %T@\\n" > /dev/null', context)) + (await copied(bench, context)),
     },
     async measure(peer) {
-      writeFileSync(path.join(context, 'src', nameOf(0)), `changed ${changes++}`);
+      writeFileSync(path.join(context, 'src', nameOf(0)), `${RUN} ${changes++}`);
       return await peer.build({ context });
     },
   });

@@ -21,7 +21,7 @@ const PROGRAMS = {
 const BUNDLED = ['commander', 'picocolors', 'p-limit'];
 /** Modules of Node that take long to load, and that a build with all steps in the cache does not use. */
 const LATE =
-  /^(child_process|dgram|dns|dns\/promises|fs\/promises|http|net|readline|stream|stream\/promises|timers\/promises|tls|worker_threads|zlib)$/;
+  /^(child_process|dgram|dns|dns\/promises|fs\/promises|http|net|readline|stream|stream\/promises|timers\/promises|tls|tty|v8|worker_threads|zlib)$/;
 
 const root = new URL('..', import.meta.url).pathname;
 process.chdir(root);

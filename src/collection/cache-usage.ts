@@ -1,6 +1,7 @@
 /** What lies in `cache/` beside records of steps, and what is no part of the cache at all. */
 import { closeSync, constants, existsSync, lstatSync, openSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { milliseconds } from '../clock.ts';
 import type { Pins } from '../store/leases.ts';
 import { diskBytes } from '../sys/disk-bytes.ts';
 import { readIfThere } from '../sys/if-there.ts';
@@ -13,7 +14,7 @@ interface Asking {
   readonly root: string;
   readonly pins: Pins;
   readonly signal: AbortSignal;
-  /** As performance.now() tells it: after it nothing is measured. */
+  /** As milliseconds() tells it: after it nothing is measured. */
   readonly until: number;
 }
 
@@ -85,7 +86,7 @@ async function sizeOf(directory: string, state: string | undefined, { signal, un
   const file = path.join(directory, 'size');
   const [of, known = ''] = (readIfThere(file) ?? '').split(' ');
   const last = /^\d+\n$/.test(known) ? Number(known) : undefined;
-  if (performance.now() > until || (state !== undefined && of === state && last !== undefined)) return last ?? 0;
+  if (milliseconds() > until || (state !== undefined && of === state && last !== undefined)) return last ?? 0;
   const bytes = await diskBytes(directory, signal);
   if (state === undefined) return bytes;
   try {
@@ -137,7 +138,7 @@ async function otherUsage({ root, signal, until }: Asking): Promise<UsageItem[]>
   const items: UsageItem[] = [];
   for (const [kind, description, directories] of OTHERS) {
     let bytes = 0;
-    if (performance.now() > until) break;
+    if (milliseconds() > until) break;
     for (const directory of directories) bytes += await diskBytes(path.join(root, directory), signal);
     if (bytes === 0) continue;
     items.push(

@@ -2,6 +2,7 @@
 import { lstatSync } from 'node:fs';
 import path from 'node:path';
 import type { BuildCache } from '../cache/build-cache.ts';
+import { milliseconds } from '../clock.ts';
 import { knownSize, recordSize } from '../snapshots/committed-snapshots.ts';
 import type { Store } from '../store/open-store.ts';
 import type { RemovalTurns } from '../store/removal-turns.ts';
@@ -18,7 +19,7 @@ export interface Collection {
   readonly signal: AbortSignal;
 }
 
-/** `until`: a moment as performance.now() tells it, after which nothing more is measured: what is left counts as what it was, or nothing. */
+/** `until`: a moment as milliseconds() tells it, after which nothing more is measured: what is left counts as what it was, or nothing. */
 export async function listUsage({ store, cache, turns, signal }: Collection, until = Number.POSITIVE_INFINITY): Promise<UsageItem[]> {
   // Read before the pins: what is used since then is pinned.
   const steps = cache.steps.entries();
@@ -36,7 +37,7 @@ export async function listUsage({ store, cache, turns, signal }: Collection, unt
 
 async function measured(items: readonly UsageItem[], until: number, signal: AbortSignal): Promise<UsageItem[]> {
   const found: UsageItem[] = [];
-  for (const item of items) found.push(performance.now() > until ? item : { ...item, bytes: await measure(item, signal) });
+  for (const item of items) found.push(milliseconds() > until ? item : { ...item, bytes: await measure(item, signal) });
   return found;
 }
 

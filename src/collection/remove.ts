@@ -2,6 +2,7 @@
 import { closeSync, constants, existsSync, openSync, rmdirSync } from 'node:fs';
 import path from 'node:path';
 import { forgetLostDownloads } from '../cache/download-cache.ts';
+import { milliseconds } from '../clock.ts';
 import type { Digest } from '../oci/digest.ts';
 import { openSnapshotChildren, removeSnapshot, type SnapshotChildren } from '../snapshots/committed-snapshots.ts';
 import { openNeededBlobs, removeBlobRecords } from '../store/collect-garbage.ts';
@@ -23,7 +24,7 @@ interface Turn {
   readonly trash: Trash;
 }
 
-/** Returns those that are gone, in their order. `until`: a moment as performance.now() tells it, after which nothing more goes. */
+/** Returns those that are gone, in their order. `until`: a moment as milliseconds() tells it, after which nothing more goes. */
 export async function removeItems(
   collection: Collection,
   items: readonly UsageItem[],
@@ -38,7 +39,7 @@ export async function removeItems(
   needed.by([]);
   children.refresh();
   const removed: UsageItem[] = [];
-  for (let next = 0; next < items.length && performance.now() < until; ) {
+  for (let next = 0; next < items.length && milliseconds() < until; ) {
     signal.throwIfAborted();
     next = await turns.take((pins) => {
       const turn: Turn = { root, content: unpinned.content, pins, needed: needed.by(pins.images), children, trash };
@@ -53,12 +54,12 @@ export async function removeItems(
 
 /** Returns where to go on. */
 function removeSome(turn: Turn, items: readonly UsageItem[], { next, removed }: { next: number; removed: UsageItem[] }): number {
-  const until = performance.now() + TURN_MS;
+  const until = milliseconds() + TURN_MS;
   let at = next;
   do {
     const item = items[at++];
     if (item?.place !== undefined && removePlace(turn, item.place)) removed.push(item);
-  } while (at < items.length && performance.now() < until);
+  } while (at < items.length && milliseconds() < until);
   return at;
 }
 

@@ -1,5 +1,6 @@
 /** Files of an image as this user can have them on this disk. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { milliseconds } from '../clock.ts';
 import type { Emit } from '../events.ts';
 import { idScope } from '../sys/ids.ts';
 import { andMore } from '../text/and-more.ts';
@@ -17,12 +18,12 @@ export async function* ownFiles(files: Iterable<AddChange>, emit: Emit): AsyncGe
   const isRoot = idScope() === 'machine';
   const left: ByteString[] = [];
   const bared: ByteString[] = [];
-  let pausedAt = performance.now();
+  let pausedAt = milliseconds();
   for (const change of files) {
     // Files are copied by calls that nothing interrupts: here a signal is heard.
-    if (performance.now() - pausedAt > PAUSE_MS) {
+    if (milliseconds() - pausedAt > PAUSE_MS) {
       await nextTurn();
-      pausedAt = performance.now();
+      pausedAt = milliseconds();
     }
     const { node } = change;
     if (!isRoot && (node.type === 'char' || node.type === 'block')) {

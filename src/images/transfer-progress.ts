@@ -1,4 +1,6 @@
 /** Counts bytes and tells of them at a bearable rate. */
+
+import { milliseconds } from '../clock.ts';
 import type { Emit, TransferEvent } from '../events.ts';
 
 export interface TransferProgress {
@@ -16,7 +18,7 @@ export function transferProgress(emit: Emit, what: Pick<TransferEvent, 'action' 
   return {
     add(count) {
       bytes += count;
-      const now = performance.now();
+      const now = milliseconds();
       if (now - last < INTERVAL_MS) return;
       last = now;
       emit({ kind: 'transfer', ...what, bytes, state: 'running' });

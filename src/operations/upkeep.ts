@@ -1,6 +1,7 @@
 /** Keeps the state directory within a budget, after builds. What decides that nothing is to be done is a few system calls. */
 import { closeSync, constants, mkdirSync, openSync, readFileSync, statfsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { milliseconds } from '../clock.ts';
 import { noteDay } from '../collection/age.ts';
 import { budgetOf, type Estimate, isDue } from '../collection/estimate.ts';
 import type { UsageEntry } from '../collection/usage-entry.ts';
@@ -73,11 +74,11 @@ async function collectNow({ root, budget, days }: Due, signal: AbortSignal | und
     using turns = session.store.removalTurns();
     const { store, cache } = session;
     const collection = { store, cache, turns, signal: session.signal };
-    const start = performance.now();
+    const start = milliseconds();
     const now = Date.now();
     const items = settleUses(await listUsage(collection, start + MEASURING_MS), store.unpinned.content, now);
     const removed = await removeItems(collection, chooseByBudget(items, budget, ageByDays(days, now)), start + WORKING_MS);
-    const isDone = performance.now() < start + MEASURING_MS;
+    const isDone = milliseconds() < start + MEASURING_MS;
     // What was not looked at the next build looks at.
     writeEstimate(root, { bytes: cacheBytes(items) - cacheBytes(removed), measuredAt: isDone ? now : 0, days });
     return { removed, freedBytes: cacheBytes(removed) };

@@ -1,11 +1,13 @@
 /** What a terminal shows of a build at one moment: events folded into stages, steps and transfers. Knows no terminal. */
+
+import { milliseconds } from '../clock.ts';
 import type { BuildEvent, MissReason, StepEndEvent, StepLabel, TransferEvent } from '../events.ts';
 import { openOutputLines } from './output-lines.ts';
 
 export interface StepView {
   readonly label: StepLabel;
   state: 'waiting' | 'running' | StepEndEvent['outcome'];
-  /** Of performance.now(). */
+  /** Of milliseconds(). */
   startedAt: number;
   durationMs: number;
   /** Written since they were last taken. */
@@ -43,7 +45,7 @@ class FoldedEvents implements BuildView {
       case 'step-start': {
         const step = this.#step(event.step);
         step.state = 'running';
-        step.startedAt = performance.now();
+        step.startedAt = milliseconds();
         return;
       }
       case 'step-miss':

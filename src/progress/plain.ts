@@ -1,4 +1,6 @@
 /** Lines for logs and pipes: every line names its step by number, since steps run side by side. */
+
+import { milliseconds } from '../clock.ts';
 import { type TsbuildError, unreachable } from '../errors.ts';
 import type { BuildEvent, StepEndEvent, StepLabel, TransferEvent } from '../events.ts';
 import { missText } from '../text/miss-text.ts';
@@ -73,7 +75,7 @@ class PlainRenderer implements Renderer {
   }
 
   #output(step: StepLabel, lines: readonly string[]): void {
-    const seconds = ((performance.now() - this.#entry(`step ${step.id}`).at) / 1000).toFixed(3);
+    const seconds = ((milliseconds() - this.#entry(`step ${step.id}`).at) / 1000).toFixed(3);
     if (lines.length === 0) return;
     // One write for all: a stream keeps an object for each.
     const start = `#${this.#entry(`step ${step.id}`).number} ${seconds} `;
@@ -89,7 +91,7 @@ class PlainRenderer implements Renderer {
   #transfer(event: TransferEvent): void {
     const key = `${event.action} ${event.id}`;
     const entry = this.#entry(key);
-    const now = performance.now();
+    const now = milliseconds();
     if (event.state === 'running' && now - entry.saidAt < TRANSFER_INTERVAL_MS) return;
     entry.saidAt = now;
     this.#say(key, `${event.action} ${plainText(event.id)} ${transferText(event, now - entry.at)}`);
@@ -103,7 +105,7 @@ class PlainRenderer implements Renderer {
   #entry(key: string): { readonly number: number; readonly at: number; saidAt: number } {
     const known = this.#seen.get(key);
     if (known !== undefined) return known;
-    const now = performance.now();
+    const now = milliseconds();
     const entry = { number: ++this.#count, at: now, saidAt: now };
     this.#seen.set(key, entry);
     return entry;

@@ -1,4 +1,6 @@
 /** The words for the parts of a build view. */
+
+import { milliseconds } from '../clock.ts';
 import type { BuildEvent, TransferEvent } from '../events.ts';
 import { missText } from '../text/miss-text.ts';
 import { formatDuration, formatSize } from '../text/quantities.ts';
@@ -26,7 +28,7 @@ function stepLine({ label, state, startedAt, durationMs, from }: StepView, paint
     case 'waiting':
       return paint.dim(text);
     case 'running':
-      return `${text} ${formatDuration(performance.now() - startedAt)}`;
+      return `${text} ${formatDuration(milliseconds() - startedAt)}`;
     case 'cached':
       return `${text} ${paint.cyan('CACHED')}${from === undefined ? '' : paint.dim(` from ${plainText(from)}`)}`;
     case 'done':

@@ -1,4 +1,6 @@
 /** How far a blob has come, said at most ten times a second. */
+
+import { milliseconds } from '../clock.ts';
 import type { Digest } from '../oci/digest.ts';
 
 export interface TransferProgress {
@@ -17,7 +19,7 @@ export function throttleProgress(onProgress: OnProgress | undefined): OnProgress
   if (onProgress === undefined) return () => {};
   let next = 0;
   return (progress) => {
-    const now = performance.now();
+    const now = milliseconds();
     if (now < next && progress.bytes < progress.total) return;
     next = now + INTERVAL_MS;
     onProgress(progress);

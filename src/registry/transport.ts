@@ -2,6 +2,7 @@
 import { lookup } from 'node:dns/promises';
 import { setMaxListeners } from 'node:events';
 import type { Agent, Dispatcher } from 'undici';
+import { milliseconds } from '../clock.ts';
 import { type HostScope, mayLeadTo, scopeOfAddress, scopeOfHost } from '../http/host-scope.ts';
 import { type ChosenProxy, proxyFor } from '../http/proxy.ts';
 import { type CertificateSources, readHostCertificates } from './certificates.ts';
@@ -174,10 +175,10 @@ async function* readBody(
   request: HttpRequest,
   { signal, idleMs, proxy }: ExchangeLimits,
 ): AsyncGenerator<Buffer> {
-  let [asked, waited, bytes] = [performance.now(), 0, 0];
+  let [asked, waited, bytes] = [milliseconds(), 0, 0];
   try {
     for await (const chunk of body) {
-      waited += performance.now() - asked;
+      waited += milliseconds() - asked;
       bytes += chunk.length;
       if (waited > idleMs) {
         if (bytes < TRICKLE_BYTES) throw Object.assign(new Error('trickle'), { code: 'UND_ERR_BODY_TIMEOUT' });
@@ -185,7 +186,7 @@ async function* readBody(
         bytes = 0;
       }
       yield chunk;
-      asked = performance.now();
+      asked = milliseconds();
     }
   } catch (error) {
     throwIfAborted(signal, request);

@@ -1,6 +1,7 @@
 /** Removes blobs that nothing refers to, beside builds that go on. */
 import { readdirSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { milliseconds } from '../clock.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { type Digest, hexOf } from '../oci/digest.ts';
 import type { ContentStore } from './content-store.ts';
@@ -30,8 +31,8 @@ export async function collectGarbage({ root, content, images, turns, trash, keep
   while (queue.length > 0) {
     await turns.take((pins) => {
       const inUse = needed.by(pins.images);
-      const until = performance.now() + TURN_MS;
-      for (let digest = queue.pop(); digest !== undefined; digest = performance.now() < until ? queue.pop() : undefined) {
+      const until = milliseconds() + TURN_MS;
+      for (let digest = queue.pop(); digest !== undefined; digest = milliseconds() < until ? queue.pop() : undefined) {
         if (!inUse.has(digest) && !pins.has('blob', digest)) freed += removeBlob({ content, trash }, digest);
       }
     });

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { closeSync, constants, fstatSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { milliseconds } from '../clock.ts';
 import { TsbuildError } from '../errors.ts';
 import { type Digest, digestOf, hexOf } from '../oci/digest.ts';
 import { openIfThere } from '../sys/if-there.ts';
@@ -63,7 +63,7 @@ export function openContentStore(root: string, scratch: ScratchDirectory, thread
     openIngest({ ...{ scratch, thread, pathOf: pinned }, directory: root, size: options.size, onCommit: verified.note });
   /** Puts under way: a second writer of the same bytes waits for the first. */
   const puts = new Map<Digest, Promise<void>>();
-  let turnAt = performance.now();
+  let turnAt = milliseconds();
 
   return {
     path,
@@ -72,9 +72,9 @@ export function openContentStore(root: string, scratch: ScratchDirectory, thread
     has: (digest) => size(digest) !== undefined,
     async read(digest, options = {}) {
       // Whoever reads one document after the other lets timers and signals in now and then.
-      if (performance.now() - turnAt > TURN_MS) {
-        await nextTurn();
-        turnAt = performance.now();
+      if (milliseconds() - turnAt > TURN_MS) {
+        await new Promise((resolve) => setImmediate(resolve));
+        turnAt = milliseconds();
       }
       return readVerified(pinned(digest), digest, options.maxBytes ?? READ_BYTES_MAX);
     },

@@ -4,12 +4,12 @@
  * then whether it is there finds it gone, or keeps it.
  */
 import { randomBytes } from 'node:crypto';
-import { closeSync, constants, fstatSync, openSync, readdirSync, readSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readdirSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { TsbuildError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { isDigest } from '../oci/digest.ts';
-import { openIfThere } from '../sys/if-there.ts';
+import { openIfThere, removeIfThere } from '../sys/if-there.ts';
 import { insist, lockFile, lockNew, unlockFile } from '../sys/lock.ts';
 import { isCode } from './error-code.ts';
 
@@ -68,7 +68,7 @@ export function openLease(root: string, lock: number): Lease {
       if (isBlocking) unlockFile(lock);
       isBlocking = false;
       if (file === undefined) return;
-      rmSync(join(root, 'leases', file.name), { force: true });
+      removeIfThere(join(root, 'leases', file.name));
       closeSync(file.fd);
       file = undefined;
     },
@@ -134,7 +134,7 @@ function readLease(path: string, from: number): { text: string; end: number } {
   if (fd === undefined) return { text: '', end: from };
   try {
     if (lockFile(fd, 'shared')) {
-      rmSync(path, { force: true });
+      removeIfThere(path);
       return { text: '', end: from };
     }
     const bytes = Buffer.alloc(Math.max(0, fstatSync(fd).size - from));

@@ -1,5 +1,6 @@
 /** When things may be removed: for moments, while no process can begin to use something. */
 import { setTimeout } from 'node:timers/promises';
+import { milliseconds } from '../clock.ts';
 import { TsbuildError } from '../errors.ts';
 import { lockFile, unlockFile } from '../sys/lock.ts';
 import { openPinReader, type Pins } from './leases.ts';
@@ -30,7 +31,7 @@ export function openRemovalTurns({ root, lock, own, signal }: RemovalOptions): R
   const pins = openPinReader(root, own);
   return {
     async take(work) {
-      const giveUpAt = performance.now() + PATIENCE_MS;
+      const giveUpAt = milliseconds() + PATIENCE_MS;
       for (;;) {
         signal?.throwIfAborted();
         // Nothing of this process runs between the lock and its end: a pin of ours would wait for it forever.
@@ -42,7 +43,7 @@ export function openRemovalTurns({ root, lock, own, signal }: RemovalOptions): R
             unlockFile(lock);
           }
         }
-        if (performance.now() > giveUpAt) {
+        if (milliseconds() > giveUpAt) {
           throw new TsbuildError('STORE_INVALID', `Cannot remove anything from ${root}: another process keeps its lock`, {
             hint: 'A tsbuild of another version, or one that found the disk full, uses it: wait for its end.',
           });

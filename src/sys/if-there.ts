@@ -1,5 +1,5 @@
 /** Files that others may have removed: undefined where nothing has the name. Throws as open(2) and read(2) do for all else. */
-import { openSync, readFileSync } from 'node:fs';
+import { openSync, readFileSync, unlinkSync } from 'node:fs';
 import { errorCodeOf } from '../errors.ts';
 
 export function readIfThere(path: string): string | undefined {
@@ -9,6 +9,11 @@ export function readIfThere(path: string): string | undefined {
 /** `flags` as of open(2). */
 export function openIfThere(path: string, flags: number | 'r'): number | undefined {
   return ifThere(() => openSync(path, flags));
+}
+
+/** Not `rmSync` with `force`: that loads a module of Node that removes trees. */
+export function removeIfThere(path: string): void {
+  ifThere(() => unlinkSync(path));
 }
 
 function ifThere<T>(use: () => T): T | undefined {

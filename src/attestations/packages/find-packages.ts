@@ -1,5 +1,6 @@
 /** All packages that an image, a stage or a context says it has. Nothing is mounted or run, and no link is followed out of the tree. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { milliseconds } from '../../clock.ts';
 import { type ByteString, join } from '../../tree/byte-string.ts';
 import type { FileTree } from '../../tree/file-tree.ts';
 import { apkPackages } from './apk-packages.ts';
@@ -65,11 +66,11 @@ function* packagesByPlace(tree: FileTree): Generator<InstalledPackage | undefine
 
 /** Trees are read by calls that nothing interrupts: here a signal is heard. */
 function pausing(signal: AbortSignal): () => Promise<void> {
-  let pausedAt = performance.now();
+  let pausedAt = milliseconds();
   return async () => {
-    if (performance.now() - pausedAt < PAUSE_MS) return;
+    if (milliseconds() - pausedAt < PAUSE_MS) return;
     await nextTurn();
     signal.throwIfAborted();
-    pausedAt = performance.now();
+    pausedAt = milliseconds();
   };
 }

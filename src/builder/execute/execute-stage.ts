@@ -1,5 +1,6 @@
 /** One stage: its base, then its steps one after the other, each from state to state. */
 import { baseKey } from '../../cache/cache-key.ts';
+import { milliseconds } from '../../clock.ts';
 import { TsbuildError } from '../../errors.ts';
 import type { StepEndEvent, StepLabel } from '../../events.ts';
 import type { Image } from '../../images/image.ts';
@@ -66,8 +67,8 @@ async function announced(
 ): Promise<StageState> {
   const { emit, signal } = run.resources;
   signal.throwIfAborted();
-  const startedAt = performance.now();
-  const durationMs = () => performance.now() - startedAt;
+  const startedAt = milliseconds();
+  const durationMs = () => milliseconds() - startedAt;
   emit({ kind: 'step-start', step: step.label });
   try {
     const { state, outcome, from } = await execute();

@@ -1,3 +1,4 @@
+import { milliseconds } from '../../clock.ts';
 /** How much of a step's output is passed on: a step that floods its log costs neither memory nor disk. BuildKit's rules and words. */
 
 export interface OutputLimits {
@@ -24,7 +25,7 @@ export function outputLimits(env: Readonly<Record<string, string | undefined>>):
 }
 
 /** Bytes that are left out count, too: a stream that goes on flooding is not heard again before its mean speed is fair. */
-export function openOutputLimiter(limits: OutputLimits, now: () => number = () => performance.now()): OutputLimiter {
+export function openOutputLimiter(limits: OutputLimits, now: () => number = () => milliseconds()): OutputLimiter {
   const startedAt = now();
   let seen = 0;
   let isClipping = false;

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { closeSync } from 'node:fs';
 import type { LayerRecord } from '../../cache/build-cache.ts';
 import { layerRecordKey } from '../../cache/layer-record-key.ts';
+import { milliseconds } from '../../clock.ts';
 import { TsbuildError } from '../../errors.ts';
 import type { ImageFormat } from '../../images/image-format.ts';
 import { compressionTypeOf } from '../../images/layer-type.ts';
@@ -125,8 +126,8 @@ async function write(resources: BuildResources, id: string, packInto: Pack): Pro
 export function packOptions({ emit, signal }: BuildResources, id: string): PackOptions {
   let toldAt = 0;
   const onProgress = (bytes: number) => {
-    if (performance.now() - toldAt < PROGRESS_MS) return;
-    toldAt = performance.now();
+    if (milliseconds() - toldAt < PROGRESS_MS) return;
+    toldAt = milliseconds();
     emit({ kind: 'transfer', action: 'pack', id, bytes, total: undefined, state: 'running' });
   };
   return { signal, onProgress };

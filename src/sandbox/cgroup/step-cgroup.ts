@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { milliseconds } from '../../clock.ts';
 import { cannotLimit, errorCode, refusedByKernel } from './cgroup-error.ts';
 import { type CgroupLimits, type Controller, isLimited, type Knob, knobsOfV1, knobsOfV2 } from './cgroup-limits.ts';
 import { type CgroupRecord, isOwnGroup, openRecord, removeGroup } from './cgroup-records.ts';
@@ -215,10 +216,10 @@ function stepCgroup(groups: readonly Group[], record: CgroupRecord): StepCgroup 
 }
 
 async function removeGroups(groups: readonly string[], record: CgroupRecord): Promise<void> {
-  const deadline = performance.now() + REMOVE_MS;
+  const deadline = milliseconds() + REMOVE_MS;
   let isGone = groups.map(removeGroup);
   // For a parent that others use nobody waits: the next command looks again.
-  while (groups.some((group, index) => isGone[index] === false && isOwnGroup(group)) && performance.now() < deadline) {
+  while (groups.some((group, index) => isGone[index] === false && isOwnGroup(group)) && milliseconds() < deadline) {
     await sleep(REMOVE_INTERVAL_MS);
     isGone = groups.map(removeGroup);
   }

@@ -5,6 +5,7 @@
 import { openSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parentPort } from 'node:worker_threads';
+import { milliseconds } from '../../clock.ts';
 import { SyscallError, TsbuildError } from '../../errors.ts';
 import { errnoName } from '../../sys/errno.ts';
 import { NETLINK_ROUTE, openNetlink } from '../../sys/netlink.ts';
@@ -50,9 +51,9 @@ async function answer(request: WorkerRequest): Promise<WorkerAnswer> {
 /** There is a way out of the namespace as soon as the connector has set one up: no program of its kind tells so in the same way. */
 async function untilConnected(): Promise<void> {
   using socket = openNetlink(NETLINK_ROUTE);
-  const deadline = performance.now() + CONNECT_MS;
+  const deadline = milliseconds() + CONNECT_MS;
   while (readHostNetwork(socket).uplinks.length === 0) {
-    if (performance.now() > deadline)
+    if (milliseconds() > deadline)
       throw new TsbuildError('NETWORK_SETUP', 'Cannot connect the network of steps: there is no way out of it');
     await sleep(POLL_MS);
   }

@@ -7,8 +7,8 @@ import { once } from 'node:events';
 import { closeSync, existsSync, readSync } from 'node:fs';
 import zlib from 'node:zlib';
 import { TsbuildError } from '../errors.ts';
-import { readAhead } from '../sys/read-ahead.ts';
-import { decompress } from './decompress.ts';
+import { type ChunkMemory, readAhead } from '../sys/read-ahead.ts';
+import { decompress, isDecoded } from './decompress.ts';
 import { isTarBlock } from './tar-fields.ts';
 
 interface Program {
@@ -32,7 +32,7 @@ export async function isArchiveFile(fd: number): Promise<boolean> {
   let size = 0;
   try {
     for await (const chunk of readArchiveFile(fd)) {
-      parts.push(chunk);
+      parts.push(Buffer.from(chunk.subarray(0, BLOCK_BYTES)));
       size += chunk.length;
       if (size >= BLOCK_BYTES) break;
     }
@@ -44,17 +44,20 @@ export async function isArchiveFile(fd: number): Promise<boolean> {
   }
 }
 
-/** The file's bytes, decompressed. Closes `fd`, whose offset must be 0. Throws LAYER_INVALID, and UNSUPPORTED where a program is missing. */
+/**
+ * The file's bytes, decompressed; each chunk is good until the next is asked for. Closes `fd`, whose offset must be 0. Throws
+ * LAYER_INVALID, and UNSUPPORTED where a program is missing.
+ */
 export async function* readArchiveFile(fd: number): AsyncGenerator<Buffer, void, undefined> {
   const head = Buffer.alloc(MAGIC_BYTES);
   const program = programFor(head.toString('hex', 0, readSync(fd, head, { position: 0 })));
   if (program !== undefined) yield* runProgram(fd, program);
-  else yield* decompress(closing(fd));
+  else yield* decompress(closing(fd, isDecoded(head) ? 'fresh' : 'reused'));
 }
 
-async function* closing(fd: number): AsyncGenerator<Buffer, void, undefined> {
+async function* closing(fd: number, memory: ChunkMemory): AsyncGenerator<Buffer, void, undefined> {
   try {
-    yield* readAhead(fd);
+    yield* readAhead(fd, memory);
   } finally {
     closeSync(fd);
   }

@@ -1,4 +1,4 @@
-/** Exact pieces of a stream of chunks. Pieces that lie within one chunk are views of it. */
+/** Exact pieces of a stream of chunks. Pieces that lie within one chunk are views of it, and as good as it is: maybe until more is read. */
 import { TsbuildError } from '../errors.ts';
 
 export class ByteReader {
@@ -25,7 +25,8 @@ export class ByteReader {
       if (part === undefined && parts.length === 0) return undefined;
       if (part === undefined) throw truncated();
       if (part.length === count) return part;
-      parts.push(part);
+      // What it is a view of may have other bytes when the next part is here.
+      parts.push(Buffer.from(part));
       left -= part.length;
     }
     return Buffer.concat(parts);

@@ -18,11 +18,20 @@ export async function* decompress(source: AsyncIterable<Buffer>): AsyncGenerator
 
 function decoderFor(head: Buffer): Decoder | undefined {
   const magic = head.toString('hex');
-  if (magic.startsWith('1f8b')) return zlib.createGunzip({ chunkSize: CHUNK_BYTES });
+  if (isGzip(head)) return zlib.createGunzip({ chunkSize: CHUNK_BYTES });
   if (isZstd(head)) return zstdEngine('decompress').decoder();
   if (magic.startsWith('425a68')) throw unsupported('bzip2');
   if (magic.startsWith('fd377a585a00')) throw unsupported('xz');
   return undefined;
+}
+
+/** Of a file that starts so: whether its bytes are handed to a decoder, which keeps them for a while. */
+export function isDecoded(head: Buffer): boolean {
+  return isGzip(head) || isZstd(head);
+}
+
+function isGzip(head: Buffer): boolean {
+  return head[0] === 0x1f && head[1] === 0x8b;
 }
 
 function isZstd(head: Buffer): boolean {

@@ -2,15 +2,22 @@
 import { read as readCallback } from 'node:fs';
 import { promisify } from 'node:util';
 
+/**
+ * `fresh` chunks belong to the receiver. One whose memory is `reused` is good until the next is asked for, and costs neither page
+ * faults nor collections of garbage.
+ */
+export type ChunkMemory = 'fresh' | 'reused';
+
 const CHUNK_BYTES = 512 << 10;
 
 const read = promisify(readCallback);
 
-/** From its first byte, in chunks that belong to the receiver. The caller closes `fd`, when the end or the `return` of the iterator has resolved. */
-export async function* readAhead(fd: number): AsyncGenerator<Buffer, void, undefined> {
+/** From its first byte. The caller closes `fd`, when the end or the `return` of the iterator has resolved. */
+export async function* readAhead(fd: number, memory: ChunkMemory = 'fresh'): AsyncGenerator<Buffer, void, undefined> {
   let position = 0;
+  let spare: Buffer | undefined;
   const chunk = async (): Promise<Buffer> => {
-    const { bytesRead, buffer } = await read(fd, Buffer.allocUnsafeSlow(CHUNK_BYTES), 0, CHUNK_BYTES, position);
+    const { bytesRead, buffer } = await read(fd, spare ?? Buffer.allocUnsafeSlow(CHUNK_BYTES), 0, CHUNK_BYTES, position);
     position += bytesRead;
     return buffer.subarray(0, bytesRead);
   };
@@ -21,6 +28,7 @@ export async function* readAhead(fd: number): AsyncGenerator<Buffer, void, undef
       // It may fail long before it is awaited.
       next.catch(() => {});
       yield bytes;
+      if (memory === 'reused') spare = Buffer.from(bytes.buffer);
     }
   } finally {
     // A consumer that stops early leaves a read under way.

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, openSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { mkdtempSync, openSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, describe, test } from 'node:test';
@@ -26,8 +27,24 @@ function tarOf(files: Readonly<Record<string, string>>): Buffer {
 
 async function collect(source: AsyncIterable<Buffer>): Promise<Buffer> {
   const chunks: Buffer[] = [];
-  for await (const chunk of source) chunks.push(chunk);
+  for await (const chunk of source) chunks.push(Buffer.from(chunk));
   return Buffer.concat(chunks);
+}
+
+async function* chunksOf(source: AsyncIterable<Buffer> | Iterable<Buffer>): AsyncGenerator<Buffer> {
+  yield* source;
+}
+
+/** Each with the digest of its content. */
+async function entriesOf(source: AsyncIterable<Buffer> | Iterable<Buffer>): Promise<readonly unknown[]> {
+  const found: unknown[] = [];
+  for await (const { content, ...change } of readArchive(chunksOf(source))) {
+    const hash = createHash('sha256');
+    if (content?.kind === 'bytes') hash.update(content.bytes);
+    else if (content?.kind === 'stream') for await (const chunk of content.chunks()) hash.update(chunk);
+    found.push([change, hash.digest('hex')]);
+  }
+  return found;
 }
 
 const TAR = tarOf({ a: 'x'.repeat(100_000), '.wh.b': 'ordinary', '.wh..wh..opq': '' });
@@ -46,6 +63,23 @@ describe('readArchiveFile() and isArchiveFile()', () => {
       assert.equal(await isArchiveFile(opened(bytes)), true);
     });
   }
+
+  // Chunks of a file that is not compressed lie in memory that is used again, and entries of all kinds reach over their ends.
+  test('what lies in two chunks is read as what lies in one', async () => {
+    const root = mkdtempSync(path.join(directory, 'many-'));
+    const long = 'a-long-name-'.repeat(18);
+    for (let at = 0; at < 900; at++) {
+      const name = path.join(root, `${at}-${at % 3 === 0 ? long : 'x'}`);
+      writeFileSync(name, `${at} `.repeat((at * 7919) % 3000));
+      if (at % 5 === 0) symlinkSync(`${long}${at}`, `${name}.link`);
+    }
+    const large = Buffer.alloc(3 << 20, 'large and more ');
+    writeFileSync(path.join(root, 'large'), large);
+    for (const format of ['gnu', 'pax']) {
+      const bytes = execFileSync('tar', ['-c', '--format', format, '-C', root, '.'], { maxBuffer: 64 << 20 });
+      assert.deepEqual(await entriesOf(readArchiveFile(opened(bytes))), await entriesOf([bytes]), format);
+    }
+  });
 
   for (const [name, bytes] of COMPRESSED.slice(1)) {
     test(`readArchiveFile refuses ${name} cut anywhere`, async () => {

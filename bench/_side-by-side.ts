@@ -10,6 +10,7 @@ import { run } from './_peers.ts';
 import { type Figure, median } from './_workload.ts';
 
 const ROUNDS = 3;
+const FAILURE_MAX = 2000;
 /** More than a build of any row fills. */
 const TOUCHED_BYTES = 2 ** 31;
 
@@ -30,15 +31,25 @@ export interface Row {
 export async function sideBySide(row: Row): Promise<Figure[]> {
   const times: number[][] = row.peers.map(() => []);
   const floors: number[] = [];
+  const failed = new Set<Peer>();
   for (let round = 0; round < (row.rounds ?? ROUNDS); round++) {
     await row.prepare?.(round);
     settle();
     floors.push(await row.floor.measure(round));
     for (const [index, peer] of row.peers.entries()) {
+      if (failed.has(peer)) continue;
       settle();
-      times[index]?.push(await row.measure(peer, round));
+      try {
+        times[index]?.push(await row.measure(peer, round));
+      } catch (error) {
+        // Of ours that is no result.
+        if (index === 0) throw error;
+        failed.add(peer);
+        console.log(`${row.name}: ${peer.name} fails: ${error instanceof Error ? error.message.slice(0, FAILURE_MAX) : String(error)}`);
+      }
     }
   }
+  const failedAt = (index: number): boolean => failed.has(row.peers[index] as Peer);
   const floor = median(floors);
   const [ours = Number.NaN, ...others] = times.map(median);
   return [
@@ -49,10 +60,14 @@ export async function sideBySide(row: Row): Promise<Figure[]> {
       unit: 'ms',
       ...(row.atMostFloors === undefined ? {} : { atMost: floor * row.atMostFloors }),
     },
-    ...others.flatMap((value, index): Figure[] => [
-      { name: `${row.name}: ${row.peers[index + 1]?.name}`, value, unit: 'ms' },
-      { name: `${row.name}: ${row.peers[index + 1]?.name} / tsbuild`, value: value / ours, unit: '×' },
-    ]),
+    ...others.flatMap((value, index): Figure[] =>
+      failedAt(index + 1)
+        ? []
+        : [
+            { name: `${row.name}: ${row.peers[index + 1]?.name}`, value, unit: 'ms' },
+            { name: `${row.name}: ${row.peers[index + 1]?.name} / tsbuild`, value: value / ours, unit: '×' },
+          ],
+    ),
   ];
 }
 

@@ -2,8 +2,8 @@
 import { PIECE_BYTES, takePiece } from '../sys/piece.ts';
 import type { BlobWriter } from './blob-writer.ts';
 
-/** Of a compressed layer this takes longer to make than a thread to start. */
-const HELD_PIECES = 16;
+/** Of a compressed layer this takes longer to make than a thread to start; and it is memory that stays with the process. */
+const HELD_PIECES = 8;
 
 export interface Writers {
   small(bytes: number): BlobWriter;

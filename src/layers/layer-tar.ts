@@ -158,6 +158,8 @@ async function* writeFile(
       const full = output.fill(count);
       if (full === undefined) continue;
       if (left > 0) ahead = readInto(fd, output.space(left));
+      // It may fail long before it is awaited.
+      ahead?.catch(() => {});
       yield full;
     }
     const after = statAt(fd, '' as ByteString);

@@ -29,45 +29,45 @@ export interface Row {
 }
 
 export async function sideBySide(row: Row): Promise<Figure[]> {
-  const times: number[][] = row.peers.map(() => []);
+  const [ours, ...others] = row.peers;
   const floors: number[] = [];
-  const failed = new Set<Peer>();
+  /** Of peers that have not failed. */
+  const times = new Map<Peer, number[]>(row.peers.map((peer) => [peer, []]));
   for (let round = 0; round < (row.rounds ?? ROUNDS); round++) {
     await row.prepare?.(round);
     settle();
     floors.push(await row.floor.measure(round));
-    for (const [index, peer] of row.peers.entries()) {
-      if (failed.has(peer)) continue;
+    for (const [peer, taken] of times) {
       settle();
       try {
-        times[index]?.push(await row.measure(peer, round));
+        taken.push(await row.measure(peer, round));
       } catch (error) {
         // Of ours that is no result.
-        if (index === 0) throw error;
-        failed.add(peer);
+        if (peer === ours) throw error;
+        times.delete(peer);
         console.log(`${row.name}: ${peer.name} fails: ${error instanceof Error ? error.message.slice(0, FAILURE_MAX) : String(error)}`);
       }
     }
   }
-  const failedAt = (index: number): boolean => failed.has(row.peers[index] as Peer);
   const floor = median(floors);
-  const [ours = Number.NaN, ...others] = times.map(median);
+  const own = median(times.get(ours) ?? []);
   return [
     { name: `${row.name}: floor (${row.floor.name})`, value: floor, unit: 'ms' },
     {
       name: `${row.name}: tsbuild`,
-      value: ours,
+      value: own,
       unit: 'ms',
       ...(row.atMostFloors === undefined ? {} : { atMost: floor * row.atMostFloors }),
     },
-    ...others.flatMap((value, index): Figure[] =>
-      failedAt(index + 1)
-        ? []
-        : [
-            { name: `${row.name}: ${row.peers[index + 1]?.name}`, value, unit: 'ms' },
-            { name: `${row.name}: ${row.peers[index + 1]?.name} / tsbuild`, value: value / ours, unit: '×' },
-          ],
-    ),
+    ...others.flatMap((peer): Figure[] => {
+      const taken = times.get(peer);
+      if (taken === undefined) return [];
+      const value = median(taken);
+      return [
+        { name: `${row.name}: ${peer.name}`, value, unit: 'ms' },
+        { name: `${row.name}: ${peer.name} / tsbuild`, value: value / own, unit: '×' },
+      ];
+    }),
   ];
 }
 

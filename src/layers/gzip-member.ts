@@ -1,7 +1,6 @@
 /** The frame of a gzip member (RFC 1952 2.3), the same whoever compresses: no time, system unknown. */
 import { crc32 } from 'node:zlib';
 import { deflate } from './deflate.ts';
-import { storedBlocks } from './stored-blocks.ts';
 
 /** The ninth byte says "slowest" or "fastest". */
 const HEADER = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
@@ -19,6 +18,6 @@ export function gzipTrailer(checksum: number, size: number): Buffer {
 
 /** A whole member, compressed on libuv's pool. */
 export async function gzipMember(content: Buffer, level: number): Promise<Buffer> {
-  const body = level === 0 ? storedBlocks(content, true) : [await deflate(content, { level })];
+  const body = await deflate(content, { level, isLast: true });
   return Buffer.concat([gzipHeader(level), ...body, gzipTrailer(crc32(content), content.length)]);
 }

@@ -3,12 +3,11 @@
  * it as dictionary and ends on a byte boundary (Z_SYNC_FLUSH), so that the blocks in order are one gzip member (RFC 1951,
  * RFC 1952). The bytes depend on input and level alone, not on the number of threads.
  */
-import { constants, crc32 } from 'node:zlib';
+import { crc32 } from 'node:zlib';
 import { deflate } from './deflate.ts';
 import { isDense } from './dense-block.ts';
 import { gzipHeader, gzipTrailer } from './gzip-member.ts';
 import { inBlocks, inOrder } from './in-order.ts';
-import { storedBlocks } from './stored-blocks.ts';
 
 const BLOCK_BYTES = 1 << 20;
 const DICTIONARY_BYTES = 1 << 15;
@@ -31,7 +30,13 @@ export async function* parallelGzip(
     size += block.length;
     const dictionary = before;
     before = block;
-    return { parts: await compress(block, { level, isLast, dictionary }), dictionary };
+    // What would not get smaller is stored.
+    const parts = await deflate(block, {
+      level: level > 0 && isDense(block) ? 0 : level,
+      isLast,
+      dictionary: dictionary?.subarray(-DICTIONARY_BYTES),
+    });
+    return { parts, dictionary };
   });
   for await (const { parts, dictionary } of done) {
     // What it was compressed to has come out already.
@@ -40,18 +45,4 @@ export async function* parallelGzip(
   }
   if (before !== undefined) spent?.(before);
   yield gzipTrailer(checksum, size);
-}
-
-/** What would not get smaller is stored. */
-async function compress(
-  block: Buffer,
-  { level, isLast, dictionary }: { readonly level: number; readonly isLast: boolean; readonly dictionary: Buffer | undefined },
-): Promise<Iterable<Buffer>> {
-  if (level === 0 || isDense(block)) return storedBlocks(block, isLast);
-  const options = {
-    level,
-    finishFlush: isLast ? constants.Z_FINISH : constants.Z_SYNC_FLUSH,
-    ...(dictionary === undefined ? {} : { dictionary: dictionary.subarray(-DICTIONARY_BYTES) }),
-  };
-  return [await deflate(block, options)];
 }

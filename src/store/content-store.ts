@@ -73,6 +73,7 @@ export function openContentStore(root: string, scratch: ScratchDirectory, thread
     async read(digest, options = {}) {
       // Whoever reads one document after the other lets timers and signals in now and then.
       if (milliseconds() - turnAt > TURN_MS) {
+        // Not of `timers/promises`, which a build with all steps in the cache would load for this alone.
         await new Promise((resolve) => setImmediate(resolve));
         turnAt = milliseconds();
       }

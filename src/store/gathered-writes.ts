@@ -15,8 +15,8 @@ export interface GatheredWrites {
 const GATHERED_BYTES = 1 << 20;
 const WRITE_BACK_BYTES = 8 << 20;
 
-/** `size`: bytes that will come, where known, so that a small file gets little memory. */
-export function gatherWrites(handle: FileHandle, size = GATHERED_BYTES): GatheredWrites {
+/** `size`: bytes that will come, so that a small file gets little memory. */
+export function gatherWrites(handle: FileHandle, size: number): GatheredWrites {
   let filling: Buffer | undefined;
   let spare: Buffer | undefined;
   let filled = 0;

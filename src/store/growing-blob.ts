@@ -2,15 +2,13 @@
 import { PIECE_BYTES, takePiece } from '../sys/piece.ts';
 import type { BlobWriter } from './blob-writer.ts';
 
-/** Of a compressed layer this takes longer to make than a thread to start; and it is memory that stays with the process. */
-const HELD_PIECES = 8;
-
 export interface Writers {
   small(bytes: number): BlobWriter;
   large(): BlobWriter;
 }
 
-export function growingBlob(writers: Writers): BlobWriter {
+/** `heldMax`: bytes, whole pieces; memory that stays with the process. */
+export function growingBlob(heldMax: number, writers: Writers): BlobWriter {
   const held: Buffer[] = [];
   let room = 0;
   let writer: BlobWriter | undefined;
@@ -26,7 +24,7 @@ export function growingBlob(writers: Writers): BlobWriter {
     let at = 0;
     while (at < chunk.length) {
       if (room === 0) {
-        if (held.length === HELD_PIECES) break;
+        if (held.length * PIECE_BYTES >= heldMax) break;
         held.push(takePiece());
         room = PIECE_BYTES;
       }

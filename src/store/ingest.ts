@@ -87,7 +87,7 @@ export async function openIngest(options: IngestOptions): Promise<Ingest> {
 function openWriter(handle: ScratchFile['handle'], { size, thread }: IngestOptions): BlobWriter {
   const small = (bytes: number): BlobWriter => writeHere(handle, bytes);
   const large = (): BlobWriter => thread().open(handle);
-  if (size === undefined) return growingBlob({ small, large });
+  if (size === undefined) return growingBlob(LARGE_BYTES, { small, large });
   return size < LARGE_BYTES ? small(size) : large();
 }
 

@@ -27,7 +27,7 @@ function keeping(): BlobWriter & { readonly parts: Buffer[]; stops: number } {
 function bothKinds() {
   const [small, large] = [keeping(), keeping()];
   const asked: (number | 'large')[] = [];
-  const writer = growingBlob({
+  const writer = growingBlob(8 * MIB, {
     small(bytes) {
       asked.push(bytes);
       return small;

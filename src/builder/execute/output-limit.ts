@@ -1,5 +1,5 @@
-import { milliseconds } from '../../clock.ts';
 /** How much of a step's output is passed on: a step that floods its log costs neither memory nor disk. BuildKit's rules and words. */
+import { milliseconds } from '../../clock.ts';
 
 export interface OutputLimits {
   /** Bytes of each stream of a step; undefined is without end. */
@@ -25,7 +25,7 @@ export function outputLimits(env: Readonly<Record<string, string | undefined>>):
 }
 
 /** Bytes that are left out count, too: a stream that goes on flooding is not heard again before its mean speed is fair. */
-export function openOutputLimiter(limits: OutputLimits, now: () => number = () => milliseconds()): OutputLimiter {
+export function openOutputLimiter(limits: OutputLimits, now: () => number = milliseconds): OutputLimiter {
   const startedAt = now();
   let seen = 0;
   let isClipping = false;
